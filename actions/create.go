@@ -1,0 +1,79 @@
+package actions
+
+import (
+	"context"
+	"net/http"
+
+	"chaos/model"
+	"chaos/stack"
+)
+
+type create struct{}
+
+var _ = register(create{})
+
+// badCreates are requests a server must refuse, by the variant that names them.
+var badCreates = map[string]func(body map[string]any){
+	"cpus-zero":       func(b map[string]any) { b["cpus"] = 0 },
+	"cpus-huge":       func(b map[string]any) { b["cpus"] = 999 },
+	"memory-negative": func(b map[string]any) { b["memory_mib"] = -1 },
+	"name-blank":      func(b map[string]any) { b["name"] = "" },
+	"unknown-image":   func(b map[string]any) { b["image"] = "chaos-no-such-image:latest" },
+}
+
+func (create) Spec() *model.Spec {
+	return &model.Spec{
+		Name: "create", Doc: "make a box and wait until the server says it is there", Binds: 'b', Weight: 4,
+		Args: []model.ArgSpec{
+			{Name: "bad", Doc: "ask for something that must be refused: cpus-zero, cpus-huge, memory-negative, name-blank, unknown-image",
+				Check: oneOf("cpus-zero", "cpus-huge", "memory-negative", "name-blank", "unknown-image")},
+			{Name: "name", Doc: "ask for this name instead of one of its own, so that creates compete for it: n1 or n2", Check: oneOf("n1", "n2")},
+		},
+	}
+}
+
+// maxBoxes bounds the boxes one plan asks for: a plan is about few boxes with much going on.
+const maxBoxes = 5
+
+func (create) Ready(b model.Belief) bool { return len(b.Boxes) < maxBoxes }
+
+func (create) Draw(src model.Source, b model.Belief) model.Step {
+	s := model.Step{Action: "create", Bind: b.NextBox()}
+	switch {
+	case model.Chance(src, 25):
+		s.Args = args("name", model.Pick(src, []string{"n1", "n1", "n1", "n2"}))
+	case model.Chance(src, 12):
+		s.Args = args("bad", model.Pick(src, []string{"cpus-zero", "cpus-huge", "memory-negative", "name-blank", "unknown-image"}))
+	}
+	return s
+}
+
+func (create) Next(b *model.Belief, s model.Step) {
+	state := model.Running
+	if s.Args.Has("bad") {
+		state = model.Absent
+	}
+	b.Boxes = append(b.Boxes, model.BelievedBox{Ref: s.Bind, State: state})
+}
+
+func (create) Perform(ctx context.Context, env *Env, s model.Step) {
+	c := env.call(model.OpCreate, "")
+	c.Box = s.Bind
+	c.Name = env.Refs.Token() + "-" + string(s.Bind)
+	if label := s.Args.Get("name"); label != "" {
+		c.Variant, c.Name = "shared-name", env.Refs.Token()+"-"+label
+	}
+	body := map[string]any{"image": "alpine:latest", "name": c.Name}
+	if bad := s.Args.Get("bad"); bad != "" {
+		c.Variant = bad
+		badCreates[bad](body)
+	}
+	done := env.Owned.Begin()
+	env.send(ctx, c, stack.Request{Method: http.MethodPost, Path: "/boxes", Body: body})
+	id := ""
+	if len(c.Boxes) == 1 {
+		id = c.Boxes[0].ID
+	}
+	done(id)
+	env.Refs.BindBox(s.Bind, id)
+}

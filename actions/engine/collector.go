@@ -1,0 +1,87 @@
+package engine
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"chaos/model"
+	"chaos/stack"
+)
+
+// collector reads the runner's journal for all runs of an engine: each entry once, each time from
+// a fresh, complete scan behind what was read before.
+type collector struct {
+	src stack.JournalSource
+
+	mu      sync.Mutex
+	cursor  string
+	byBox   map[string][]stack.LogEntry
+	problem string
+}
+
+func newCollector(src stack.JournalSource) *collector {
+	return &collector{src: src, byBox: map[string][]stack.LogEntry{}}
+}
+
+// collect reads everything the runner has logged until now.
+func (c *collector) collect(ctx context.Context) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	entries, next, err := c.src.Since(ctx, c.cursor)
+	if err != nil {
+		return err
+	}
+	c.cursor = next
+	for _, e := range entries {
+		if e.Lost {
+			c.problem = "the journal dropped lines"
+		}
+		if s, _, ok := model.Sight(e.Message); ok {
+			c.byBox[s.BoxID] = append(c.byBox[s.BoxID], e)
+		}
+	}
+	return nil
+}
+
+// slice returns what was logged about the boxes with the given ids.
+func (c *collector) slice(ids map[string]bool, began time.Time) model.Journal {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	j := model.Journal{Kind: c.src.Describe(), Problem: c.problem}
+	for id := range ids {
+		for _, e := range c.byBox[id] {
+			j.Entries = append(j.Entries, model.JournalEntry{At: int64(e.Time.Sub(began)), Unit: e.Unit, Message: e.Message})
+		}
+	}
+	j.Sort()
+	return j
+}
+
+// unclaimed returns the ids of boxes the runner made since then that owned does not know.
+func (c *collector) unclaimed(since time.Time, owned func(string) bool) []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var out []string
+	for id, entries := range c.byBox {
+		if owned(id) {
+			continue
+		}
+		for _, e := range entries {
+			if s, _, _ := model.Sight(e.Message); s.What == model.SawCreate && e.Time.After(since) {
+				out = append(out, id)
+				break
+			}
+		}
+	}
+	return out
+}
+
+// forget drops what is no longer needed, so that a long campaign holds its memory flat.
+func (c *collector) forget(ids map[string]bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for id := range ids {
+		delete(c.byBox, id)
+	}
+}

@@ -1,0 +1,168 @@
+// Package engine performs one plan against a stack and records its history. Nothing is drawn here:
+// clients, order, overlap, gaps and payloads all come from the plan.
+package engine
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"chaos/actions"
+	"chaos/model"
+	"chaos/stack"
+)
+
+// Engine runs plans against one stack. Several may run at once; each works on its own boxes.
+type Engine struct {
+	target  stack.Target
+	lookup  func(name string) (actions.Action, bool)
+	ledger  *ledger
+	journal *collector
+	stalls  *stallMeter
+}
+
+// New returns an engine for target that performs actions found by lookup. Close it after use.
+func New(target stack.Target, lookup func(string) (actions.Action, bool)) *Engine {
+	e := &Engine{target: target, lookup: lookup, ledger: newLedger(), stalls: newStallMeter()}
+	if src := target.Journal(); src != nil {
+		e.journal = newCollector(src)
+	}
+	return e
+}
+
+// Close stops what the engine started.
+func (e *Engine) Close() { e.stalls.stop() }
+
+// planLimit bounds one plan from its first step to its last, beyond what its own pauses need.
+const planLimit = 60 * time.Second
+
+// Run performs p and returns its history. token must be unique among all runs on the stack; it
+// begins the names of all boxes. An error means that the harness could not do its work; what the
+// stack did wrong is in the history only.
+func (e *Engine) Run(ctx context.Context, p model.Plan, token string, seed int64) (*model.History, error) {
+	for _, s := range p.Steps {
+		if _, ok := e.lookup(s.Action); !ok {
+			return nil, fmt.Errorf("run plan: no action is called %q", s.Action)
+		}
+	}
+	r := &run{engine: e, plan: p, rec: actions.NewRecorder(), refs: actions.NewRefs(p, token), groups: barriers(p)}
+	h := &model.History{Plan: p, Meta: model.Meta{
+		Profile: e.target.Profile(), Token: token, Seed: seed, Stack: e.target.Describe(), Began: r.rec.Began(),
+		Limits: e.target.Limits(), ExecLogged: e.target.ExecLogged(),
+	}}
+	r.clients(ctx, h)
+	if err := r.settle(ctx, h); err != nil {
+		return nil, err
+	}
+	h.Calls = r.rec.Calls()
+	resolve(h)
+	h.Meta.Stalled = e.stalls.since(r.rec.Began())
+	return h, nil
+}
+
+// run is one plan being performed.
+type run struct {
+	engine *Engine
+	plan   model.Plan
+	rec    *actions.Recorder
+	refs   *actions.Refs
+	groups map[int]*barrier
+}
+
+func (r *run) env(index int, who string) *actions.Env {
+	return &actions.Env{Client: r.engine.target.Client(), Rec: r.rec, Refs: r.refs, Limits: r.engine.target.Limits(),
+		Index: index, Who: who, Owned: r.engine.ledger}
+}
+
+// clients performs all steps and returns when every client is done or the plan's time is up.
+func (r *run) clients(ctx context.Context, h *model.History) {
+	ctx, cancel := context.WithTimeout(ctx, planLimit)
+	defer cancel()
+	var wg sync.WaitGroup
+	for _, name := range r.plan.Clients() {
+		wg.Go(func() { r.client(ctx, name) })
+	}
+	wg.Wait()
+	if ctx.Err() != nil {
+		h.Meta.Aborted = "the plan was still running after " + planLimit.String() + ", or was interrupted"
+	}
+}
+
+// client performs the steps of one client in order.
+func (r *run) client(ctx context.Context, name string) {
+	for i, s := range r.plan.Steps {
+		if s.Client != name {
+			continue
+		}
+		for _, ref := range s.Refs() {
+			r.refs.Wait(ctx, ref)
+		}
+		if b := r.groups[s.Group]; b != nil {
+			b.arrive(ctx)
+		}
+		if actions.Pause(ctx, s.Gap) {
+			action, _ := r.engine.lookup(s.Action)
+			action.Perform(ctx, r.env(i, name), s)
+		}
+		// Whatever became of the step, nobody may wait for it any longer.
+		if s.Bind.IsBox() {
+			r.refs.BindBox(s.Bind, "")
+		} else if s.Bind.IsExec() {
+			r.refs.BindExec(s.Bind, "", "", nil)
+		}
+	}
+}
+
+// barrier lets the steps of a group start together.
+type barrier struct {
+	mu      sync.Mutex
+	missing int
+	open    chan struct{}
+}
+
+func barriers(p model.Plan) map[int]*barrier {
+	out := map[int]*barrier{}
+	for _, s := range p.Steps {
+		if s.Group == 0 {
+			continue
+		}
+		if out[s.Group] == nil {
+			out[s.Group] = &barrier{open: make(chan struct{})}
+		}
+		out[s.Group].missing++
+	}
+	return out
+}
+
+// arrive returns when every member has arrived, or when ctx ends.
+func (b *barrier) arrive(ctx context.Context) {
+	b.mu.Lock()
+	b.missing--
+	if b.missing == 0 {
+		close(b.open)
+	}
+	b.mu.Unlock()
+	select {
+	case <-b.open:
+	case <-ctx.Done():
+	}
+}
+
+// resolve fills in which of the plan's boxes each listed box is.
+func resolve(h *model.History) {
+	refs := map[string]model.Ref{}
+	for _, c := range h.Calls {
+		if c.Op == model.OpCreate && len(c.Boxes) == 1 {
+			refs[c.Boxes[0].ID] = c.Box
+		}
+	}
+	for i := range h.Calls {
+		for j := range h.Calls[i].Boxes {
+			h.Calls[i].Boxes[j].Ref = refs[h.Calls[i].Boxes[j].ID]
+		}
+		if c := &h.Calls[i]; c.Op == model.OpCreate && len(c.Boxes) == 1 {
+			c.BoxID = c.Boxes[0].ID
+		}
+	}
+}

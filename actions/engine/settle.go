@@ -1,0 +1,198 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"chaos/actions"
+	"chaos/model"
+)
+
+// settle is what every run ends with: wait for what must still come, look at everything once more,
+// remove every box, look again, read the journal, search for leftovers. It also runs when ctx has
+// ended, for then the boxes must go all the more.
+func (r *run) settle(ctx context.Context, h *model.History) error {
+	interrupted := ctx.Err() != nil
+	// Cleaning up has its own time: Ctrl-C must not leave boxes behind.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*h.Meta.Limits.Converge+h.Meta.Limits.Call)
+	defer cancel()
+	env := r.env(model.Harness, "")
+	if !interrupted {
+		r.awaitExecs(ctx, env)
+		r.finalLook(ctx, env, h)
+	}
+	r.removeAll(ctx, env)
+	if interrupted {
+		return nil
+	}
+	if err := r.readJournal(ctx, h); err != nil {
+		return err
+	}
+	return r.searchResidue(ctx, h)
+}
+
+// awaitExecs looks at each exec whose end nobody saw until it has ended, or must have.
+func (r *run) awaitExecs(ctx context.Context, env *actions.Env) {
+	calls := r.rec.Calls()
+	for _, start := range calls {
+		if start.Op != model.OpExec || start.Outcome != model.OK || endSeen(calls, start.Exec) {
+			continue
+		}
+		deadline := time.Duration(start.Return) + start.Payload.Duration() + env.Limits.Resolve
+		for wait := 5 * time.Millisecond; ; wait = min(2*wait, 200*time.Millisecond) {
+			c := env.Info(ctx, start.Exec)
+			over := c.Outcome != model.OK || c.View.Terminal()
+			// At least one look comes after the deadline, or the deadline proves nothing.
+			if over || time.Duration(c.Invoke) > deadline || !actions.Pause(ctx, wait) {
+				break
+			}
+		}
+	}
+}
+
+// endSeen reports whether some answer already says that exec ref is over or forgotten.
+func endSeen(calls []model.Call, ref model.Ref) bool {
+	return slices.ContainsFunc(calls, func(c model.Call) bool {
+		return c.Exec == ref && (c.Op == model.OpInfo && (c.View.Terminal() || c.Status == 404) || c.Op == model.OpKill && c.Outcome == model.OK)
+	})
+}
+
+// finalLook reads the status of each box until what was accepted shows, then lists once.
+func (r *run) finalLook(ctx context.Context, env *actions.Env, h *model.History) {
+	for _, ref := range r.boxes() {
+		begun := time.Now()
+		for wait := 3 * time.Millisecond; ; wait = min(2*wait, 200*time.Millisecond) {
+			c := env.Look(ctx, ref)
+			waiting := c.Outcome == model.OK && len(c.Boxes) == 1 && c.Boxes[0].Status != "stopped" && r.mayBeStopping(h, ref)
+			if !waiting || time.Since(begun) > env.Limits.Converge || !actions.Pause(ctx, wait) {
+				break
+			}
+		}
+	}
+	env.List(ctx)
+}
+
+func (r *run) mayBeStopping(h *model.History, ref model.Ref) bool {
+	now := &model.History{Meta: h.Meta, Plan: h.Plan, Calls: r.rec.Calls()}
+	resolve(now)
+	return model.NewTimeline(now, ref).End()&model.Stopping != 0
+}
+
+// boxes returns the refs of all boxes that came to be.
+func (r *run) boxes() []model.Ref {
+	var out []model.Ref
+	for _, c := range r.rec.Calls() {
+		if c.Op == model.OpCreate && len(c.Boxes) == 1 {
+			out = append(out, c.Box)
+		}
+	}
+	return out
+}
+
+// removeAll deletes every box of the run, also those that only the list knows, and looks again.
+func (r *run) removeAll(ctx context.Context, env *actions.Env) {
+	for _, ref := range r.boxes() {
+		begun := time.Now()
+		for wait := 3 * time.Millisecond; ; wait = min(2*wait, 200*time.Millisecond) {
+			c := env.Remove(ctx, ref)
+			pending := c.Status == 400 || c.Status == 409
+			if !pending || time.Since(begun) > env.Limits.Converge || !actions.Pause(ctx, wait) {
+				break
+			}
+		}
+		env.Look(ctx, ref)
+	}
+	known := map[string]bool{}
+	for _, c := range r.rec.Calls() {
+		if c.Op == model.OpCreate && len(c.Boxes) == 1 {
+			known[c.Boxes[0].ID] = true
+		}
+	}
+	for _, b := range env.List(ctx).Boxes {
+		if !known[b.ID] {
+			env.RemoveID(ctx, b.ID)
+		}
+	}
+}
+
+// readJournal collects what the runner logged about the run's boxes and execs, once it has logged
+// the end of every removed box or the time for that is over.
+func (r *run) readJournal(ctx context.Context, h *model.History) error {
+	if r.engine.journal == nil {
+		return nil
+	}
+	calls := r.rec.Calls()
+	ids := runIDs(calls)
+	begun := time.Now()
+	for wait := 4 * time.Millisecond; ; wait = min(2*wait, 100*time.Millisecond) {
+		if err := r.engine.journal.collect(ctx); err != nil {
+			if ctx.Err() != nil {
+				h.Journal.Problem = "there was no time to read it"
+				return nil
+			}
+			return fmt.Errorf("read journal: %w", err)
+		}
+		h.Journal = r.engine.journal.slice(ids, r.rec.Began())
+		if destroysSeen(calls, h.Journal) || time.Since(begun) > h.Meta.Limits.Converge || !actions.Pause(ctx, wait) {
+			break
+		}
+	}
+	if r.engine.target.Exclusive() {
+		h.Journal.Foreign = r.engine.foreign(ctx, r.rec.Began())
+	}
+	r.engine.journal.forget(ids)
+	return nil
+}
+
+func runIDs(calls []model.Call) map[string]bool {
+	ids := map[string]bool{}
+	for _, c := range calls {
+		if c.Op == model.OpCreate && len(c.Boxes) == 1 {
+			ids[c.Boxes[0].ID] = true
+		}
+	}
+	return ids
+}
+
+// destroysSeen reports whether the journal tells the end of every box whose removal was accepted.
+func destroysSeen(calls []model.Call, j model.Journal) bool {
+	done := map[string]bool{}
+	for _, e := range j.Entries {
+		if s, job, ok := model.Sight(e.Message); ok && s.What == model.SawDone && job == "DESTROY_BOX" {
+			done[s.BoxID] = true
+		}
+	}
+	for _, c := range calls {
+		if c.Op == model.OpRemove && c.Outcome == model.OK && !done[c.BoxID] {
+			return false
+		}
+	}
+	return true
+}
+
+// searchResidue looks for what is left of removed boxes until nothing is, or nothing may be.
+func (r *run) searchResidue(ctx context.Context, h *model.History) error {
+	gone := map[string]bool{}
+	for _, c := range r.rec.Calls() {
+		if c.Op == model.OpRemove && c.Outcome == model.OK {
+			gone[c.BoxID] = true
+		}
+	}
+	begun := time.Now()
+	for wait := 5 * time.Millisecond; ; wait = min(2*wait, 200*time.Millisecond) {
+		left, ok, err := r.engine.target.Residue(ctx)
+		if err != nil && ctx.Err() == nil {
+			return fmt.Errorf("search for leftovers: %w", err)
+		}
+		if !ok || err != nil {
+			return nil
+		}
+		h.Residue = slices.DeleteFunc(left, func(x model.Residue) bool { return !gone[x.BoxID] })
+		h.Meta.ResidueChecked = true
+		if len(h.Residue) == 0 || time.Since(begun) > h.Meta.Limits.Converge || !actions.Pause(ctx, wait) {
+			return nil
+		}
+	}
+}

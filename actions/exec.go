@@ -1,0 +1,203 @@
+package actions
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"time"
+
+	"chaos/model"
+	"chaos/stack"
+)
+
+type exec struct{}
+
+var _ = register(exec{})
+
+const (
+	maxLines = 5000 // about 200 KiB of 41-byte lines a stream, inside the 256 KiB a server must keep
+	maxSleep = 2 * time.Second
+)
+
+func (exec) Spec() *model.Spec {
+	return &model.Spec{
+		Name: "exec", Doc: "run a command that writes numbered lines, attach, read to the end, compare", On: 'b', Binds: 'e', Weight: 14,
+		Args: []model.ArgSpec{
+			{Name: "attach", Doc: "no = only start it; attach steps may follow", Check: oneOf("no")},
+			{Name: "bin", Doc: "missing = a program that is not there", Check: oneOf("missing")},
+			{Name: "child", Doc: "yes = leave a child behind that keeps the streams open", Check: oneOf("yes")},
+			{Name: "cut", Doc: "drop the attach connection after this many frames of output", Check: number(1, 100)},
+			{Name: "cwd", Doc: "working directory: tmp, or bad for one that is not there", Check: oneOf("tmp", "bad")},
+			{Name: "env", Doc: "yes = pass an environment variable and print it", Check: oneOf("yes")},
+			{Name: "exit", Doc: "exit code (default 0)", Check: number(1, 255)},
+			{Name: "sleep", Doc: "pause after half of the lines", Check: duration(maxSleep)},
+			{Name: "stderr", Doc: "lines on stderr", Simpler: []string{"1"}, Check: number(1, maxLines)},
+			{Name: "stdout", Doc: "lines on stdout", Simpler: []string{"1"}, Check: number(1, maxLines)},
+			{Name: "tty", Doc: "yes = with a terminal", Check: oneOf("yes")},
+			{Name: "watch", Doc: "with a terminal: print its size and each change of it for this long", Check: duration(maxSleep)},
+		},
+	}
+}
+
+func (exec) Ready(b model.Belief) bool { return len(b.Boxes) > 0 }
+
+func (exec) Draw(src model.Source, b model.Belief) model.Step {
+	s := model.Step{Action: "exec", Bind: b.NextExec(), On: pickBox(src, b, model.Running)}
+	switch roll := src.Intn(100); {
+	case roll < 5:
+		s.Args = args("bin", "missing")
+		return s
+	case roll < 8:
+		s.Args = args("cwd", "bad")
+		return s
+	case roll < 24:
+		s.Args = drawTTY(src)
+	default:
+		s.Args = drawPiped(src)
+	}
+	if model.Chance(src, 15) {
+		s.Args = s.Args.With("attach", "no")
+	} else if model.Chance(src, 15) {
+		s.Args = s.Args.With("cut", strconv.Itoa(1+src.Intn(3)))
+	}
+	if model.Chance(src, 8) {
+		s.Args = s.Args.With("cwd", "tmp")
+	}
+	if model.Chance(src, 8) {
+		s.Args = s.Args.With("env", "yes")
+	}
+	if model.Chance(src, 25) {
+		s.Args = s.Args.With("exit", strconv.Itoa(model.Pick(src, []int{1, 2, 42, 126, 127, 255})))
+	}
+	return s
+}
+
+// lineCounts leans to short output: a fast exec is where exits overtake streams.
+var lineCounts = []int{1, 1, 2, 5, 8, 20, 50, 200, 1000, maxLines}
+
+func drawPiped(src model.Source) model.Args {
+	var a model.Args
+	which := src.Intn(4)
+	if which != 1 {
+		a = a.With("stdout", strconv.Itoa(model.Pick(src, lineCounts)))
+	}
+	if which == 1 || which == 2 {
+		a = a.With("stderr", strconv.Itoa(model.Pick(src, lineCounts)))
+	}
+	if model.Chance(src, 45) {
+		a = a.With("sleep", drawSleep(src))
+	}
+	if model.Chance(src, 8) {
+		a = a.With("child", "yes")
+	}
+	return a
+}
+
+func drawSleep(src model.Source) string {
+	return model.Pick(src, []string{"5ms", "20ms", "50ms", "100ms", "200ms"})
+}
+
+func drawTTY(src model.Source) model.Args {
+	a := args("tty", "yes")
+	if model.Chance(src, 60) {
+		return a.With("watch", model.Pick(src, []string{"100ms", "200ms", "300ms"}))
+	}
+	return a.With("stdout", strconv.Itoa(model.Pick(src, lineCounts[:7]))).With("sleep", drawSleep(src))
+}
+
+func (exec) Next(b *model.Belief, s model.Step) {
+	b.Execs = append(b.Execs, model.BelievedExec{
+		Ref: s.Bind, Box: s.On, TTY: s.Args.Has("tty"),
+		Long:     s.Args.Duration("sleep") >= 50*time.Millisecond || s.Args.Has("watch"),
+		Detached: s.Args.Has("attach"), Cut: s.Args.Has("cut"),
+	})
+}
+
+// payload returns what the step runs. The token is made from the run and the step, so it is the
+// same however often the history is judged, and nobody else's.
+func payload(token string, s model.Step) model.Payload {
+	p := model.Payload{
+		Token: token + "." + string(s.Bind), Stdout: s.Args.Int("stdout"), Stderr: s.Args.Int("stderr"), Exit: s.Args.Int("exit"),
+		Sleep: s.Args.Duration("sleep"), Child: s.Args.Has("child"), Env: s.Args.Has("env"), TTY: s.Args.Has("tty"), Watch: s.Args.Duration("watch"),
+	}
+	if p.TTY {
+		p.Stderr = 0
+	} else {
+		p.Watch = 0
+	}
+	switch s.Args.Get("cwd") {
+	case "tmp":
+		p.Dir = "/tmp"
+	case "bad":
+		p.Dir = "/chaos/no/such/directory"
+	}
+	if s.Args.Get("bin") == "missing" {
+		p.Binary = "chaos-no-such-program"
+	}
+	return p
+}
+
+func (exec) Perform(ctx context.Context, env *Env, s model.Step) {
+	pay := payload(env.Refs.Token(), s)
+	c := env.call(model.OpExec, s.On)
+	c.Exec, c.Payload = s.Bind, &pay
+	switch {
+	case pay.Binary != "":
+		c.Variant = "missing-binary"
+	case s.Args.Get("cwd") == "bad":
+		c.Variant = "bad-dir"
+	}
+	argv := pay.Argv()
+	body := map[string]any{"command": argv[0], "args": argv[1:], "tty": pay.TTY}
+	if pay.Env {
+		body["env"] = map[string]string{model.EnvName: pay.Token}
+	}
+	if pay.Dir != "" {
+		body["working_dir"] = pay.Dir
+	}
+	env.send(ctx, c, stack.Request{Method: http.MethodPost, Path: stack.BoxPath(c.BoxID, "exec"), Body: body})
+	env.Refs.BindExec(s.Bind, c.ExecID, s.On, &pay)
+	if c.Outcome != model.OK || c.ExecID == "" || s.Args.Get("attach") == "no" {
+		return
+	}
+	if env.attach(ctx, s.Bind, attachStep{cut: s.Args.Int("cut")}) {
+		env.Info(ctx, s.Bind)
+	}
+}
+
+type attachStep struct {
+	cut      int
+	readOnly bool
+}
+
+// attach opens an attach session, reads it to its end and reports whether the exit came.
+func (e *Env) attach(ctx context.Context, ref model.Ref, how attachStep) bool {
+	c := e.call(model.OpAttach, ref)
+	_, _, pay := e.Refs.Exec(ref)
+	limit := e.Limits.Resolve
+	if pay != nil {
+		limit += pay.Duration()
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	e.Rec.begin(c)
+	a, res, err := e.Client.Attach(ctx, c.BoxID, c.ExecID, stack.AttachOptions{ReadOnly: how.readOnly, CutAfter: how.cut, Now: e.Rec.Now})
+	e.answer(c, res, err)
+	c.Attach = a
+	e.Rec.end(c)
+	if a == nil {
+		return false
+	}
+	_, exited := a.Exit()
+	return exited
+}
+
+// Info reads the state of the execution ref and returns the recorded call.
+func (e *Env) Info(ctx context.Context, ref model.Ref) *model.Call {
+	c := e.call(model.OpInfo, ref)
+	return e.send(ctx, c, stack.Request{Method: http.MethodGet, Path: execPath(c)})
+}
+
+func execPath(c *model.Call, below ...string) string {
+	return stack.BoxPath(c.BoxID, append([]string{"executions", c.ExecID}, below...)...)
+}

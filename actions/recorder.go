@@ -1,0 +1,61 @@
+package actions
+
+import (
+	"sort"
+	"sync"
+	"time"
+
+	"chaos/model"
+)
+
+// Recorder collects the calls of one run. Its clock is monotonic and starts at zero.
+type Recorder struct {
+	began time.Time
+	mu    sync.Mutex
+	next  int
+	open  map[*model.Call]bool
+	calls []model.Call
+}
+
+// NewRecorder returns a recorder whose clock starts now.
+func NewRecorder() *Recorder {
+	return &Recorder{began: time.Now(), open: map[*model.Call]bool{}}
+}
+
+// Began returns the wall-clock time of zero.
+func (r *Recorder) Began() time.Time { return r.began }
+
+// Now returns nanoseconds since the run began.
+func (r *Recorder) Now() int64 { return int64(time.Since(r.began)) }
+
+func (r *Recorder) begin(c *model.Call) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	c.ID = r.next
+	r.next++
+	r.open[c] = true
+	c.Invoke = r.Now()
+}
+
+func (r *Recorder) end(c *model.Call) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	c.Return = r.Now()
+	delete(r.open, c)
+	r.calls = append(r.calls, *c)
+}
+
+// Calls returns everything recorded so far in order of invocation. Calls still open have no answer
+// and count as unknown.
+func (r *Recorder) Calls() []model.Call {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := append([]model.Call(nil), r.calls...)
+	for c := range r.open {
+		// The owner may still write to an open call, so only what begin set is safe to copy.
+		out = append(out, model.Call{ID: c.ID, Step: c.Step, Client: c.Client, Op: c.Op, Box: c.Box, BoxID: c.BoxID, Exec: c.Exec,
+			Invoke: c.Invoke, Return: r.Now(), Outcome: model.Unknown, Error: "still open when the run ended"})
+	}
+	sort.Slice(out, func(i, j int) bool { return out[i].ID < out[j].ID })
+	return out
+}

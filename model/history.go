@@ -1,0 +1,295 @@
+package model
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Outcome is how a call ended. There are three ways, never two: a call without an answer may have
+// happened or not.
+type Outcome string
+
+// The outcomes.
+const (
+	OK       Outcome = "ok"       // answered, and the answer says it worked
+	Rejected Outcome = "rejected" // answered, and the answer says it did not
+	Unknown  Outcome = "unknown"  // no answer: it may have happened or not
+)
+
+// Harness is the step index of calls that no step asked for: final reads and cleaning up.
+const Harness = -1
+
+// Operations on the wire, as Call.Op names them.
+const (
+	OpCreate  = "create"
+	OpGet     = "get"
+	OpList    = "list"
+	OpStart   = "start"
+	OpStop    = "stop"
+	OpRemove  = "remove"
+	OpExec    = "exec"
+	OpAttach  = "attach"
+	OpInfo    = "info"
+	OpSignal  = "signal"
+	OpKill    = "kill"
+	OpResize  = "resize"
+	OpMetrics = "metrics"
+	OpProbe   = "probe"
+)
+
+// Call is one exchange with the stack: an HTTP request and its answer, or an attach session.
+type Call struct {
+	ID      int     `json:"id"`                // unique in its history, in order of invocation
+	Step    int     `json:"step"`              // index of the step, or Harness
+	Client  string  `json:"client"`            // who, "" for the harness
+	Op      string  `json:"op"`                // one of the Op constants
+	Variant string  `json:"variant,omitempty"` // what is special about the request, e.g. "cpus-zero"; "" = nothing
+	Box     Ref     `json:"box,omitempty"`
+	BoxID   string  `json:"box_id,omitempty"`
+	Exec    Ref     `json:"exec,omitempty"`
+	ExecID  string  `json:"exec_id,omitempty"`
+	Name    string  `json:"name,omitempty"` // box name asked for
+	Invoke  int64   `json:"invoke"`         // nanoseconds since the run began, monotonic
+	Return  int64   `json:"return"`
+	Outcome Outcome `json:"outcome"`
+	Status  int     `json:"status,omitempty"` // HTTP status, 0 without an answer
+	Body    string  `json:"body,omitempty"`   // at most MaxBody bytes of the answer
+	Error   string  `json:"error,omitempty"`  // what the transport said when there was no answer
+	Conns   int     `json:"conns,omitempty"`  // connections used; more than one means the request was sent again behind our back
+
+	Boxes   []BoxView `json:"boxes,omitempty"`     // boxes in the answer; of a list, those with the run's prefix
+	View    *ExecView `json:"exec_view,omitempty"` // of an info: the execution
+	Payload *Payload  `json:"payload,omitempty"`   // of an exec: what it runs
+	Signal  int       `json:"signal,omitempty"`
+	Rows    int       `json:"rows,omitempty"`
+	Cols    int       `json:"cols,omitempty"`
+	Attach  *Attach   `json:"attach,omitempty"`
+}
+
+// MaxBody is how many bytes of an answer a history keeps.
+const MaxBody = 4096
+
+// BoxView is a box as an answer shows it.
+type BoxView struct {
+	Ref    Ref    `json:"ref,omitempty"` // which of the plan's boxes it is, "" if none
+	ID     string `json:"id"`
+	Name   string `json:"name,omitempty"`
+	Status string `json:"status"`
+}
+
+// ExecView is an execution as an answer shows it.
+type ExecView struct {
+	Status string `json:"status"`
+	Exit   *int   `json:"exit,omitempty"`
+}
+
+// Terminal reports whether the execution has ended.
+func (v *ExecView) Terminal() bool {
+	return v != nil && (v.Status == "completed" || v.Status == "killed" || v.Status == "timed_out")
+}
+
+// Attach is what an attach session carried.
+type Attach struct {
+	Frames   []Frame `json:"frames"`
+	ReadOnly bool    `json:"read_only,omitempty"`
+	Cut      bool    `json:"cut,omitempty"`       // we cut the connection on purpose
+	TimedOut bool    `json:"timed_out,omitempty"` // we gave up waiting
+	Close    int     `json:"close,omitempty"`     // WebSocket close code, 0 = the connection ended without one
+}
+
+// Frame kinds. FrameOut and FrameErr carry bytes, FrameExit a code, FrameError a message, FrameOther anything unknown.
+const (
+	FrameOut   = "out"
+	FrameErr   = "err"
+	FrameExit  = "exit"
+	FrameError = "error"
+	FrameOther = "other"
+)
+
+// Frame is one message of the server.
+type Frame struct {
+	At   int64  `json:"at"`
+	Kind string `json:"kind"`
+	Data []byte `json:"data,omitempty"`
+	Exit int    `json:"exit,omitempty"`
+}
+
+// Bytes returns what the session carried of the stream ("o" or "e"), in order.
+func (a *Attach) Bytes(stream byte) []byte {
+	kind := FrameOut
+	if stream == Err {
+		kind = FrameErr
+	}
+	var out []byte
+	for _, f := range a.Frames {
+		if f.Kind == kind {
+			out = append(out, f.Data...)
+		}
+	}
+	return out
+}
+
+// Exit returns the first exit frame.
+func (a *Attach) Exit() (Frame, bool) {
+	for _, f := range a.Frames {
+		if f.Kind == FrameExit {
+			return f, true
+		}
+	}
+	return Frame{}, false
+}
+
+// JournalEntry is one line of the runner's log that concerns this run.
+type JournalEntry struct {
+	At      int64  `json:"at"` // nanoseconds since the run began, by the wall clock; for reading, not for judging
+	Unit    string `json:"unit"`
+	Message string `json:"message"`
+}
+
+// Journal is the runner's log as read after the run.
+type Journal struct {
+	Kind    string         `json:"kind"` // what it was read with, "" = it could not be read
+	Entries []JournalEntry `json:"entries"`
+	// Foreign lists box ids in the runner's log of this time span that no create of the campaign
+	// accounts for. It is only filled on a stack that nobody else uses.
+	Foreign []string `json:"foreign,omitempty"`
+	Problem string   `json:"problem,omitempty"` // why it must not be judged by (lost lines, not readable)
+}
+
+// Residue is something of a removed box that is still there.
+type Residue struct {
+	BoxID string `json:"box_id"`
+	What  string `json:"what"` // e.g. "process 4711: sleep 60", "directory …"
+}
+
+// Limits are the deadlines that promises are judged by.
+type Limits struct {
+	Call     time.Duration `json:"call"`     // longest wait for an answer
+	Resolve  time.Duration `json:"resolve"`  // an exec must end this soon after its command ends or its box goes
+	Converge time.Duration `json:"converge"` // a status must become what was accepted this soon
+	Stall    time.Duration `json:"stall"`    // when the machine stood still for longer, deadlines are not judged
+}
+
+// Meta says where a history comes from and what may be judged by it.
+type Meta struct {
+	Profile string    `json:"profile"`
+	Token   string    `json:"token"` // prefix of every name and payload token of this run
+	Seed    int64     `json:"seed"`
+	Stack   string    `json:"stack"` // what was tested, for people
+	Began   time.Time `json:"began"`
+	Limits  Limits    `json:"limits"`
+	// ExecLogged tells that the runner writes a line for every exec it starts.
+	ExecLogged bool `json:"exec_logged,omitempty"`
+	// ResidueChecked tells that the machine was searched for leftovers of removed boxes.
+	ResidueChecked bool          `json:"residue_checked"`
+	Stalled        time.Duration `json:"stalled"`           // longest the machine stood still during the run
+	Aborted        string        `json:"aborted,omitempty"` // why the run could not be carried out to its end
+}
+
+// History is everything one run of a plan sent and saw.
+type History struct {
+	Meta    Meta      `json:"meta"`
+	Plan    Plan      `json:"-"`
+	Calls   []Call    `json:"calls"`
+	Journal Journal   `json:"journal"`
+	Residue []Residue `json:"residue,omitempty"`
+}
+
+// StepAction returns the action of the step that made the call, or the operation for the harness.
+func (h *History) StepAction(c *Call) string {
+	if c.Step >= 0 && c.Step < len(h.Plan.Steps) {
+		return h.Plan.Steps[c.Step].Action
+	}
+	return c.Op
+}
+
+// OfBox returns pointers to the calls on box ref, in order of invocation.
+func (h *History) OfBox(ref Ref) []*Call {
+	var out []*Call
+	for i := range h.Calls {
+		if h.Calls[i].Box == ref {
+			out = append(out, &h.Calls[i])
+		}
+	}
+	return out
+}
+
+// Execs returns the exec calls that started something, in order of invocation.
+func (h *History) Execs() []*Call {
+	var out []*Call
+	for i := range h.Calls {
+		if c := &h.Calls[i]; c.Op == OpExec && c.Outcome == OK && c.ExecID != "" {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// MarshalLines returns the history as JSON, one call a line.
+func (h *History) MarshalLines() ([]byte, error) {
+	var out []byte
+	put := func(v any) error {
+		b, err := json.Marshal(v)
+		if err != nil {
+			return err
+		}
+		out = append(append(out, b...), '\n')
+		return nil
+	}
+	if err := put(map[string]any{"meta": h.Meta}); err != nil {
+		return nil, err
+	}
+	for i := range h.Calls {
+		if err := put(map[string]any{"call": h.Calls[i]}); err != nil {
+			return nil, err
+		}
+	}
+	if err := put(map[string]any{"journal": h.Journal}); err != nil {
+		return nil, err
+	}
+	return out, put(map[string]any{"residue": h.Residue})
+}
+
+type historyLine struct {
+	Meta    *Meta      `json:"meta"`
+	Call    *Call      `json:"call"`
+	Journal *Journal   `json:"journal"`
+	Residue *[]Residue `json:"residue"`
+}
+
+// ParseHistory reads what MarshalLines wrote. The plan is stored beside it, not in it.
+func ParseHistory(data []byte) (*History, error) {
+	h := &History{}
+	dec := json.NewDecoder(bytes.NewReader(data))
+	sawMeta := false
+	for n := 1; dec.More(); n++ {
+		var l historyLine
+		if err := dec.Decode(&l); err != nil {
+			return nil, fmt.Errorf("record %d: %w", n, err)
+		}
+		switch {
+		case l.Meta != nil:
+			h.Meta, sawMeta = *l.Meta, true
+		case l.Call != nil:
+			h.Calls = append(h.Calls, *l.Call)
+		case l.Journal != nil:
+			h.Journal = *l.Journal
+		case l.Residue != nil:
+			h.Residue = *l.Residue
+		}
+	}
+	if !sawMeta {
+		return nil, errors.New("no meta record: this is not a history, or its beginning is missing")
+	}
+	return h, nil
+}
+
+// Sort puts the entries in order of time; those of one moment keep their order.
+func (j *Journal) Sort() {
+	slices.SortStableFunc(j.Entries, func(a, b JournalEntry) int { return cmp.Compare(a.At, b.At) })
+}

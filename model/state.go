@@ -1,0 +1,69 @@
+package model
+
+import "strings"
+
+// State is a set of states a box may be in, as its caller can tell them apart. A single state is a
+// set of one. Sets are bit masks so that "what could it have been?" is cheap to compute and compare.
+type State uint16
+
+// The states of a box. Creating, Starting, Stopping and Removing are changes that are under way.
+const (
+	Absent   State = 1 << iota // never created, or its create was refused
+	Creating                   // create sent, not answered
+	Running
+	Stopping // stop accepted
+	Stopped
+	Starting // start sent, not answered
+	Removing // delete sent, not answered
+	Gone     // delete accepted: must look like a box that never existed
+)
+
+// AnyState is every state.
+const AnyState = Absent | Creating | Running | Stopping | Stopped | Starting | Removing | Gone
+
+var stateNames = []string{"absent", "creating", "running", "stopping", "stopped", "starting", "removing", "removed"}
+
+// String lists the states of the set, joined by "|".
+func (s State) String() string {
+	var names []string
+	for i, n := range stateNames {
+		if s&(1<<i) != 0 {
+			names = append(names, n)
+		}
+	}
+	if len(names) == 0 {
+		return "none"
+	}
+	return strings.Join(names, "|")
+}
+
+// Single reports whether the set holds exactly one state.
+func (s State) Single() bool { return s != 0 && s&(s-1) == 0 }
+
+// Shows returns the values of a box's status field that a caller may see in any state of the set.
+// "" stands for a 404.
+func (s State) Shows() []string {
+	var out []string
+	add := func(set State, shown ...string) {
+		if s&set == 0 {
+			return
+		}
+		for _, x := range shown {
+			dup := false
+			for _, y := range out {
+				dup = dup || x == y
+			}
+			if !dup {
+				out = append(out, x)
+			}
+		}
+	}
+	add(Absent|Gone, "")
+	add(Creating, "", "configured", "running")
+	add(Running, "running")
+	add(Stopping, "running", "stopping", "stopped")
+	add(Stopped, "stopped")
+	add(Starting, "stopped", "configured", "running")
+	add(Removing, "", "stopping")
+	return out
+}

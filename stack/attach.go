@@ -1,0 +1,108 @@
+package stack
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/coder/websocket"
+
+	"chaos/model"
+)
+
+// AttachOptions say how to attach.
+type AttachOptions struct {
+	ReadOnly bool         // ?stdin=0
+	CutAfter int          // drop the connection after this many frames with output; 0 = never
+	Now      func() int64 // clock of the history, nanoseconds
+}
+
+// Attach opens the attach session of an execution and reads it to its end: until the server
+// closes it, ctx ends, or CutAfter frames came. A refused handshake gives its status and body and
+// no session. An error means that the handshake had no answer at all.
+func (c *Client) Attach(ctx context.Context, box, exec string, opt AttachOptions) (*model.Attach, Response, error) {
+	u := "ws" + strings.TrimPrefix(c.url(BoxPath(box, "executions", exec, "attach")), "http")
+	if opt.ReadOnly {
+		u += "?stdin=0"
+	}
+	header := http.Header{}
+	if c.endpoint.Key != "" {
+		header.Set("Authorization", "Bearer "+c.endpoint.Key)
+	}
+	conn, res, err := websocket.Dial(ctx, u, &websocket.DialOptions{HTTPClient: c.http, HTTPHeader: header, CompressionMode: websocket.CompressionDisabled})
+	if err != nil {
+		if res == nil {
+			return nil, Response{}, fmt.Errorf("attach: %w", err)
+		}
+		// The library hands out at most the first kilobyte of a refusal, which is all we keep anyway.
+		body := make([]byte, model.MaxBody)
+		n := 0
+		if res.Body != nil {
+			n, _ = res.Body.Read(body)
+		}
+		return nil, Response{Status: res.StatusCode, Body: body[:n], Conns: 1}, nil
+	}
+	defer conn.CloseNow()
+	// The backlog comes as one frame of up to 256 KiB and a byte.
+	conn.SetReadLimit(-1)
+	return readSession(ctx, conn, opt), Response{Status: res.StatusCode, Conns: 1}, nil
+}
+
+func readSession(ctx context.Context, conn *websocket.Conn, opt AttachOptions) *model.Attach {
+	a := &model.Attach{ReadOnly: opt.ReadOnly, Frames: []model.Frame{}}
+	data := 0
+	for {
+		kind, msg, err := conn.Read(ctx)
+		if err != nil {
+			a.TimedOut = ctx.Err() != nil
+			var ce websocket.CloseError
+			if errors.As(err, &ce) {
+				a.Close = int(ce.Code)
+			}
+			return a
+		}
+		f := parseFrame(kind, msg)
+		f.At = opt.Now()
+		a.Frames = append(a.Frames, f)
+		if f.Kind == model.FrameOut || f.Kind == model.FrameErr {
+			data++
+		}
+		if opt.CutAfter > 0 && data >= opt.CutAfter {
+			a.Cut = true
+			return a
+		}
+	}
+}
+
+// parseFrame reads a server message: binary with a channel byte, or JSON text with a type.
+func parseFrame(kind websocket.MessageType, msg []byte) model.Frame {
+	if kind == websocket.MessageBinary {
+		if len(msg) > 0 && msg[0] == 1 {
+			return model.Frame{Kind: model.FrameOut, Data: msg[1:]}
+		}
+		if len(msg) > 0 && msg[0] == 2 {
+			return model.Frame{Kind: model.FrameErr, Data: msg[1:]}
+		}
+		return model.Frame{Kind: model.FrameOther, Data: msg}
+	}
+	var text struct {
+		Type     string `json:"type"`
+		ExitCode *int   `json:"exit_code"`
+		Message  string `json:"message"`
+	}
+	if json.Unmarshal(msg, &text) != nil {
+		return model.Frame{Kind: model.FrameOther, Data: msg}
+	}
+	switch {
+	case text.Type == "exit" && text.ExitCode != nil:
+		return model.Frame{Kind: model.FrameExit, Exit: *text.ExitCode}
+	case text.Type == "exit":
+		return model.Frame{Kind: model.FrameExit, Exit: -1} // as the published client reads it
+	case text.Type == "error":
+		return model.Frame{Kind: model.FrameError, Data: []byte(text.Message)}
+	}
+	return model.Frame{Kind: model.FrameOther, Data: msg}
+}

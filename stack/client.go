@@ -1,0 +1,120 @@
+// Package stack talks to a BoxLite stack: the REST client, attach sessions and what a target must
+// offer. Ways to get a target are in stack/embedded and stack/live; the runner's journal is read by
+// stack/journal.
+package stack
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-resty/resty/v2"
+)
+
+// Endpoint is where a stack is and how to get in.
+type Endpoint struct {
+	URL    string // base without /v1, e.g. http://127.0.0.1:3000/api
+	Key    string // bearer token
+	Prefix string // path segment between /v1 and the route, "" for none
+}
+
+// Client sends requests and never repeats one: no retries, no redirects, and Response.Conns tells
+// when the transport sent a request twice behind our back.
+type Client struct {
+	endpoint Endpoint
+	rest     *resty.Client
+	http     *http.Client
+}
+
+// New returns a client for ep.
+func New(ep Endpoint) *Client {
+	ep.URL = strings.TrimRight(ep.URL, "/")
+	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
+	// resty's own transport keeps three idle connections and opens a new one for every sixth
+	// request of 64 clients; net/http's keeps two.
+	transport := &http.Transport{DialContext: dialer.DialContext, MaxIdleConnsPerHost: 256, IdleConnTimeout: 90 * time.Second}
+	hc := &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	rest := resty.NewWithClient(hc).SetRetryCount(0).SetDisableWarn(true).SetLogger(silent{})
+	return &Client{endpoint: ep, rest: rest, http: hc}
+}
+
+// silent drops what resty would print: everything it has to say is in the error it returns.
+type silent struct{}
+
+func (silent) Errorf(string, ...any) {}
+func (silent) Warnf(string, ...any)  {}
+func (silent) Debugf(string, ...any) {}
+
+// Endpoint returns where the client sends to.
+func (c *Client) Endpoint() Endpoint { return c.endpoint }
+
+// Close drops idle connections.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// Request is one call of the REST API.
+type Request struct {
+	Method string
+	Path   string  // below /v1{prefix}, e.g. /boxes
+	Body   any     // sent as JSON; nil sends nothing
+	Token  *string // instead of the endpoint's key; "" sends no Authorization header
+}
+
+// Response is what came back.
+type Response struct {
+	Status int
+	Body   []byte
+	Conns  int // connections the transport used for this one call
+}
+
+// Do sends req and returns the answer of any status. An error means that there was no answer:
+// whether the request took effect is then unknown.
+func (c *Client) Do(ctx context.Context, req Request) (Response, error) {
+	var conns atomic.Int32
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { conns.Add(1) }})
+	r := c.rest.R().SetContext(ctx)
+	token := c.endpoint.Key
+	if req.Token != nil {
+		token = *req.Token
+	}
+	if token != "" {
+		r.SetHeader("Authorization", "Bearer "+token)
+	}
+	if req.Body != nil {
+		body, err := json.Marshal(req.Body)
+		if err != nil {
+			return Response{}, fmt.Errorf("encode request: %w", err)
+		}
+		r.SetHeader("Content-Type", "application/json").SetBody(body)
+	}
+	res, err := r.Execute(req.Method, c.url(req.Path))
+	out := Response{Conns: int(conns.Load())}
+	if err != nil {
+		return out, fmt.Errorf("%s %s: %w", req.Method, req.Path, err)
+	}
+	out.Status, out.Body = res.StatusCode(), res.Body()
+	return out, nil
+}
+
+func (c *Client) url(path string) string {
+	u := c.endpoint.URL + "/v1"
+	if c.endpoint.Prefix != "" {
+		u += "/" + strings.Trim(c.endpoint.Prefix, "/")
+	}
+	return u + path
+}
+
+// BoxPath returns the path of a box, and of what is below it.
+func BoxPath(box string, below ...string) string {
+	p := "/boxes/" + url.PathEscape(box)
+	for _, b := range below {
+		p += "/" + url.PathEscape(b)
+	}
+	return p
+}
