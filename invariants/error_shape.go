@@ -1,0 +1,55 @@
+package invariants
+
+import (
+	"fmt"
+
+	"chaos/model"
+)
+
+type errorShape struct{}
+
+var _ = register(errorShape{})
+
+func (errorShape) Name() string { return "error-shape" }
+
+func (errorShape) Promise() string {
+	return "An error's body has one of the documented shapes, and the status and code in it agree with the answer's status."
+}
+
+func (errorShape) Source() string { return "BoxLite OpenAPI ErrorModel; #1311" }
+
+func (errorShape) Check(f *Facts) []Finding {
+	var out []Finding
+	for i := range f.Calls {
+		c := &f.Calls[i]
+		if c.Outcome != model.Rejected {
+			continue
+		}
+		if wrong := shapeProblem(c); wrong != "" {
+			out = append(out, Finding{Call: c, State: "-", Detail: wrong,
+				Message: fmt.Sprintf("%s was refused with %d and a body with a problem (%s): %s", label(c), c.Status, wrong, short(c.Body)),
+				Allowed: "envelope, flat, string or status shape; codes of the table", Got: short(c.Body)})
+		}
+	}
+	return out
+}
+
+// shapeProblem says what is wrong with the body of a refusal, "" if nothing.
+func shapeProblem(c *model.Call) string {
+	body := model.ParseError(c.Body)
+	switch {
+	case body.Shape == model.ShapeEmpty && c.Op == model.OpAttach && c.Status < 500:
+		return "" // the API refuses upgrades with an empty body
+	case body.Shape == model.ShapeEmpty:
+		return "empty body"
+	case body.Shape == model.ShapeText:
+		return "plain text"
+	case body.Message == "":
+		return "no message"
+	case body.Status != 0 && body.Status != c.Status:
+		return fmt.Sprintf("status %d says %d", c.Status, body.Status)
+	case body.Code != "" && !model.CodeFits(body.Code, c.Status):
+		return fmt.Sprintf("status %d with code %s", c.Status, body.Code)
+	}
+	return ""
+}

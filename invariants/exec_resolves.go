@@ -1,0 +1,50 @@
+package invariants
+
+import (
+	"fmt"
+
+	"chaos/model"
+)
+
+type execResolves struct{}
+
+var _ = register(execResolves{})
+
+func (execResolves) Name() string { return "exec-resolves" }
+
+func (execResolves) Promise() string {
+	return "Every exec ends, for those attached to it and in GET, soon after its command ends or its box is stopped or removed."
+}
+
+func (execResolves) Source() string {
+	return "BoxLite test_execution_shutdown, test_delete_during_exec; #37, #349, #910"
+}
+
+func (execResolves) Check(f *Facts) []Finding {
+	var out []Finding
+	for _, x := range f.execs {
+		for _, s := range x.Attaches {
+			if s.Attach != nil && s.Attach.TimedOut {
+				out = append(out, f.unresolved(x, s, "attach session silent"))
+				break
+			}
+		}
+		for _, i := range x.Infos {
+			if i.View != nil && !i.View.Terminal() && i.Invoke > f.Deadline(x) {
+				out = append(out, f.unresolved(x, i, "still running"))
+				break
+			}
+		}
+	}
+	return out
+}
+
+func (f *Facts) unresolved(x *Exec, c *model.Call, how string) Finding {
+	state := "running"
+	if f.Timeline(x.Start.Box).Over(x.Start.Invoke, c.Return) != model.Running {
+		state = "changing"
+	}
+	return Finding{Call: c, Late: true, State: state, Detail: how, Action: model.OpExec, Also: []*model.Call{x.Start},
+		Message: fmt.Sprintf("%s should have ended by %s at the latest, but %s: %s", label(x.Start), at(f.Deadline(x)), label(c), how),
+		Allowed: fmt.Sprintf("an end within %s after its %s", f.Meta.Limits.Resolve, x.Start.Payload.Duration()), Got: how}
+}

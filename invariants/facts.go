@@ -1,0 +1,124 @@
+package invariants
+
+import (
+	"fmt"
+	"time"
+
+	"chaos/model"
+)
+
+// Facts is a history with what several invariants need computed once.
+type Facts struct {
+	*model.History
+	Contract  model.Contract
+	timelines map[model.Ref]*model.Timeline
+	execs     []*Exec
+}
+
+// Exec is everything a history holds about one execution that was started.
+type Exec struct {
+	Start    *model.Call
+	Attaches []*model.Call // sessions and refused attaches
+	Infos    []*model.Call
+	Signals  []*model.Call // that were not refused
+	Kills    []*model.Call // that were not refused
+	Resizes  []*model.Call // that were not refused
+}
+
+func newFacts(h *model.History, contract model.Contract) *Facts {
+	f := &Facts{History: h, Contract: contract, timelines: map[model.Ref]*model.Timeline{}}
+	byRef := map[model.Ref]*Exec{}
+	for _, c := range h.Execs() {
+		x := &Exec{Start: c}
+		byRef[c.Exec] = x
+		f.execs = append(f.execs, x)
+	}
+	for i := range h.Calls {
+		c := &h.Calls[i]
+		x := byRef[c.Exec]
+		if x == nil {
+			continue
+		}
+		switch {
+		case c.Op == model.OpAttach:
+			x.Attaches = append(x.Attaches, c)
+		case c.Op == model.OpInfo:
+			x.Infos = append(x.Infos, c)
+		case c.Outcome == model.Rejected:
+		case c.Op == model.OpSignal:
+			x.Signals = append(x.Signals, c)
+		case c.Op == model.OpKill:
+			x.Kills = append(x.Kills, c)
+		case c.Op == model.OpResize:
+			x.Resizes = append(x.Resizes, c)
+		}
+	}
+	return f
+}
+
+// Timeline returns what the box ref could have been in over time.
+func (f *Facts) Timeline(ref model.Ref) *model.Timeline {
+	t, ok := f.timelines[ref]
+	if !ok {
+		t = model.NewTimeline(f.History, ref)
+		f.timelines[ref] = t
+	}
+	return t
+}
+
+// During returns the states the call's box could have been in while the call ran. A ref that no
+// create was ever sent for stands for a box that never existed.
+func (f *Facts) During(c *model.Call) model.State {
+	if c.Box == "" {
+		return model.AnyState
+	}
+	return f.Timeline(c.Box).During(c)
+}
+
+// BoxRefs returns the refs of all boxes that a create was sent for, in that order.
+func (f *Facts) BoxRefs() []model.Ref {
+	var out []model.Ref
+	for i := range f.Calls {
+		if c := &f.Calls[i]; c.Op == model.OpCreate {
+			out = append(out, c.Box)
+		}
+	}
+	return out
+}
+
+// Undisturbed reports whether nothing could have ended or damaged the exec from outside before the
+// call (one of its attaches or infos) returned: its box was running all the time, and nobody
+// signalled or killed it.
+func (f *Facts) Undisturbed(x *Exec, until *model.Call) bool {
+	if f.Timeline(x.Start.Box).Over(x.Start.Invoke, until.Return) != model.Running {
+		return false
+	}
+	for _, list := range [][]*model.Call{x.Signals, x.Kills} {
+		for _, c := range list {
+			if c.Invoke <= until.Return && c.Signal != sigWinch {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// sigWinch is ignored by everything a payload runs.
+const sigWinch = 28
+
+// Deadline is when the exec must have ended, counted from its start.
+func (f *Facts) Deadline(x *Exec) int64 {
+	return x.Start.Return + int64(x.Start.Payload.Duration()+f.Meta.Limits.Resolve)
+}
+
+// at is a moment of the history for messages.
+func at(ns int64) string { return fmt.Sprintf("%.1f ms", float64(ns)/float64(time.Millisecond)) }
+
+// label is how messages name a call.
+func label(c *model.Call) string {
+	on := string(c.Exec)
+	if on == "" {
+		on = string(c.Box)
+	}
+	return fmt.Sprintf("%s %s (call %d, at %s)", c.Op, on, c.ID, at(c.Invoke))
+}

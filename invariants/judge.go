@@ -1,0 +1,106 @@
+package invariants
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"chaos/model"
+)
+
+// Invariant is one promise that histories are held against.
+type Invariant interface {
+	Name() string
+	Promise() string // in one sentence
+	Source() string  // where it is written
+	Check(f *Facts) []Finding
+}
+
+// Finding is one breach of the promise.
+type Finding struct {
+	Call    *model.Call // the call whose answer broke it; may be nil for what no single call shows
+	Action  string      // operation for the signature; Call.Op if empty
+	State   string      // "" = from the timeline of the call's box
+	Detail  string      // normalised: no ids, no numbers that differ from run to run
+	Message string
+	Allowed string
+	Got     string
+	Also    []*model.Call // further calls that belong to it
+	Late    bool          // a deadline passed: says nothing if the machine stood still
+}
+
+var registry = model.NewRegistry[Invariant]("invariant")
+
+func register(i Invariant) Invariant { return registry.Add(i.Name(), i) }
+
+// All returns every invariant, sorted by name.
+func All() []Invariant { return registry.All() }
+
+// Judge holds h against every promise of the contract.
+func Judge(h *model.History, contract model.Contract) model.Verdict {
+	if broken := assumptions(h); broken != "" {
+		return model.Verdict{Status: model.Inconclusive, Broken: broken}
+	}
+	var v model.Verdict
+	f := newFacts(h, contract)
+	for _, inv := range All() {
+		for _, x := range inv.Check(f) {
+			if x.Late && h.Meta.Stalled > h.Meta.Limits.Stall {
+				v.Unjudged = append(v.Unjudged, fmt.Sprintf("%s: a deadline passed while the machine stood still for %s", inv.Name(), h.Meta.Stalled.Round(time.Millisecond)))
+				continue
+			}
+			v.Violations = append(v.Violations, f.violation(inv, x))
+		}
+	}
+	v.Unjudged = append(v.Unjudged, unjudged(h)...)
+	switch {
+	case len(v.Violations) > 0:
+		v.Status = model.Violated
+	case len(v.Unjudged) > 0:
+		v.Status = model.Inconclusive
+	default:
+		v.Status = model.Pass
+	}
+	return v
+}
+
+// unjudged lists what could not be looked at in this history.
+func unjudged(h *model.History) []string {
+	var out []string
+	if h.Meta.Aborted != "" {
+		out = append(out, "the run is not whole: "+h.Meta.Aborted)
+	}
+	if h.Journal.Problem != "" {
+		out = append(out, "the journal is not judged: "+h.Journal.Problem)
+	}
+	return out
+}
+
+// violation turns a finding into its final form.
+func (f *Facts) violation(inv Invariant, x Finding) model.Violation {
+	sig := model.Signature{Invariant: inv.Name(), Action: x.Action, State: x.State, Detail: x.Detail}
+	if x.Call != nil {
+		if sig.Action == "" {
+			sig.Action = x.Call.Op
+		}
+		if sig.State == "" && x.Call.Box != "" {
+			sig.State = f.stateName(x.Call)
+		}
+	}
+	v := model.Violation{Signature: sig, Promise: inv.Promise(), Source: inv.Source(), Message: x.Message, Allowed: x.Allowed, Got: x.Got}
+	for _, c := range append([]*model.Call{x.Call}, x.Also...) {
+		if c != nil && !slices.Contains(v.Calls, c.ID) {
+			v.Calls = append(v.Calls, c.ID)
+		}
+	}
+	return v
+}
+
+// stateName is the state for a signature: a single state by name, several as "changing", so that
+// one bug does not get a signature for each set of states it can be seen in.
+func (f *Facts) stateName(c *model.Call) string {
+	if s := f.During(c); s.Single() {
+		return s.String()
+	}
+	return "changing"
+}

@@ -1,0 +1,163 @@
+package invariants
+
+import (
+	"bytes"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"chaos/model"
+)
+
+// Damage is how the bytes of a stream differ from what the exec wrote.
+type Damage string
+
+// The kinds of damage. Each is decided from the bytes alone, because every line carries its token,
+// stream, index and running hash.
+const (
+	Intact     Damage = ""
+	Truncated  Damage = "truncated"  // the end is missing
+	Missing    Damage = "missing"    // a part before the end is missing
+	Duplicated Damage = "duplicated" // a part came twice
+	Reordered  Damage = "reordered"  // parts came in another order
+	Foreign    Damage = "foreign"    // bytes of another exec
+	Corrupt    Damage = "corrupt"    // bytes that nobody wrote
+)
+
+// window is how many bytes identify a place in a stream: more than one line, so no two are alike.
+const window = 64
+
+// Compare finds the first damage in got, which should be all of want. The message tells where.
+func Compare(want, got []byte, token string) (Damage, string) {
+	same := 0
+	for same < len(want) && same < len(got) && want[same] == got[same] {
+		same++
+	}
+	if same == len(got) {
+		if same == len(want) {
+			return Intact, ""
+		}
+		return Truncated, fmt.Sprintf("%d of %d bytes came", len(got), len(want))
+	}
+	rest := got[same:]
+	where := fmt.Sprintf("at byte %d of %d", same, len(want))
+	if other := foreignToken(got[max(0, same-window):], token); other != "" {
+		return Foreign, where + " the output of " + other + " begins"
+	}
+	piece := rest[:min(len(rest), window)]
+	switch pos := place(want, piece, same); {
+	case pos < 0:
+		return Corrupt, fmt.Sprintf("%s stands %q, which the exec never wrote", where, clipBytes(piece))
+	case pos < same:
+		return Duplicated, fmt.Sprintf("%s bytes from %d on come again", where, pos)
+	case bytes.Contains(rest, want[same:min(pos, same+window)]):
+		return Reordered, fmt.Sprintf("%s come bytes from %d on, and the ones between later", where, pos)
+	default:
+		return Missing, fmt.Sprintf("%s %d bytes are missing", where, pos-same)
+	}
+}
+
+// place finds piece in want, preferring a place behind at.
+func place(want, piece []byte, at int) int {
+	if i := bytes.Index(want[at:], piece); i >= 0 {
+		return at + i
+	}
+	return bytes.LastIndex(want, piece)
+}
+
+var tokenPattern = regexp.MustCompile(`[A-Za-z0-9-]+\.e[0-9]+`)
+
+// foreignToken returns the first token in b that is not own. Both begin with the same letters in
+// one run, so a torn token can only be told from a foreign one when it stands whole.
+func foreignToken(b []byte, own string) string {
+	for _, t := range tokenPattern.FindAll(b[:min(len(b), 4*window)], -1) {
+		if s := string(t); s != own && !strings.HasPrefix(own, s) && !strings.HasSuffix(s, own) && !strings.HasSuffix(own, s) {
+			return s
+		}
+	}
+	return ""
+}
+
+func clipBytes(b []byte) string {
+	if len(b) > 40 {
+		b = b[:40]
+	}
+	return string(b)
+}
+
+// withoutSizes takes the lines about the terminal size out of a stream and returns them.
+func withoutSizes(b []byte, p *model.Payload) (rest []byte, sizes []string) {
+	if p.Watch == 0 {
+		return b, nil
+	}
+	for _, line := range bytes.SplitAfter(b, []byte("\n")) {
+		text := strings.TrimRight(string(line), "\r\n")
+		if strings.HasPrefix(text, p.SizePrefix()) || strings.HasPrefix(text, p.LastPrefix()) {
+			sizes = append(sizes, text)
+			continue
+		}
+		rest = append(rest, line...)
+	}
+	return rest, sizes
+}
+
+// streamCheck is one stream of one attach session, compared.
+type streamCheck struct {
+	exec    *Exec
+	session *model.Call
+	stream  string
+	damage  Damage
+	message string
+}
+
+// streams compares both streams of every session. Where the exec was disturbed or the session cut,
+// a missing end is what must be expected.
+func (f *Facts) streams() []streamCheck {
+	var out []streamCheck
+	for _, x := range f.execs {
+		for _, s := range x.Attaches {
+			if s.Attach == nil {
+				continue
+			}
+			whole := !s.Attach.Cut && !s.Attach.TimedOut && f.Undisturbed(x, s)
+			for _, stream := range []byte{model.Out, model.Err} {
+				got, _ := withoutSizes(s.Attach.Bytes(stream), x.Start.Payload)
+				damage, msg := Compare(x.Start.Payload.Expected(stream), got, x.Start.Payload.Token)
+				if damage == Intact || damage == Truncated && !whole {
+					continue
+				}
+				name := map[byte]string{model.Out: "stdout", model.Err: "stderr"}[stream]
+				out = append(out, streamCheck{x, s, name, damage, msg})
+			}
+		}
+	}
+	return out
+}
+
+// streamFindings turns the comparisons with one of the given kinds of damage into findings.
+func streamFindings(f *Facts, kinds ...Damage) []Finding {
+	var out []Finding
+	for _, c := range f.streams() {
+		for _, k := range kinds {
+			if c.damage != k {
+				continue
+			}
+			session := "first attach"
+			if first := c.exec.Attaches[0]; first != c.session {
+				session = "attach again"
+			}
+			out = append(out, Finding{Call: c.session, Detail: string(k) + ", " + session, State: f.stateName(c.exec.Start), Also: []*model.Call{c.exec.Start},
+				Message: fmt.Sprintf("%s of %s, %s: %s", c.stream, label(c.exec.Start), label(c.session), c.message),
+				Allowed: fmt.Sprintf("exactly the %d lines that the command wrote", c.exec.Start.Payload.Count(streamByte(c.stream))),
+				Got:     string(k) + ": " + c.message})
+		}
+	}
+	return out
+}
+
+func streamByte(name string) byte {
+	if name == "stderr" {
+		return model.Err
+	}
+	return model.Out
+}
