@@ -59,11 +59,11 @@ func (s State) Shows() []string {
 		}
 	}
 	add(Absent|Gone, "")
-	add(Creating, "", "configured", "running")
+	add(Creating, "", "configured")
 	add(Running, "running")
-	add(Stopping, "running", "stopping", "stopped")
+	add(Stopping, "running", "stopping")
 	add(Stopped, "stopped")
-	add(Starting, "stopped", "configured", "running")
+	add(Starting, "stopped", "configured")
 	add(Removing, "", "stopping")
 	return out
 }

@@ -56,19 +56,22 @@ func (u uniform) Intn(n int) int {
 }
 
 type builder struct {
-	src     model.Source
-	cfg     Config
-	clients []string
-	deck    *deck
-	belief  model.Belief
-	plan    model.Plan
-	boxes   int
-	execs   int
-	group   int
+	src      model.Source
+	cfg      Config
+	clients  []string
+	deck     *deck
+	belief   model.Belief
+	plan     model.Plan
+	boxes    int
+	execs    int
+	group    int
+	grouping bool
+	ending   int                  // steps the plan is cut short by
+	owner    map[model.Ref]string // which client runs an exec that takes long
 }
 
 func draw(src model.Source, actions []model.Drawable, cfg Config) model.Plan {
-	b := &builder{src: src, cfg: cfg, deck: newDeck(src, swarm(src, actions))}
+	b := &builder{src: src, cfg: cfg, owner: map[model.Ref]string{}, deck: newDeck(src, swarm(src, actions))}
 	n := cfg.Clients
 	if n == 0 {
 		n = 2 + src.Intn(maxClients-1)
@@ -78,7 +81,10 @@ func draw(src model.Source, actions []model.Drawable, cfg Config) model.Plan {
 	}
 	// Both short and long plans find bugs that the other kind does not; short ones are cheaper.
 	target := max(minSteps, cfg.MaxSteps*(1+src.Intn(8))/8-src.Intn(max(1, cfg.MaxSteps/8)))
-	for len(b.plan.Steps) < target {
+	for len(b.plan.Steps)+b.ending < target {
+		if b.revive() {
+			continue
+		}
 		if n > 1 && len(b.belief.Boxes) > 0 && model.Chance(src, 35) {
 			b.together()
 		} else {
@@ -120,6 +126,22 @@ func (b *builder) one() {
 	b.add(action, s)
 }
 
+// revive makes sure that most of a plan happens on boxes that live: without one, it mostly starts or
+// makes one. When no more may be made the plan ends soon.
+func (b *builder) revive() bool {
+	if len(b.belief.In(model.Running)) > 0 || !model.Chance(b.src, 65) {
+		return false
+	}
+	for _, a := range b.deck.actions {
+		if a.Spec().Binds == 'b' && a.Ready(b.belief) {
+			b.add(a, b.finish(a, a.Draw(b.src, b.belief), model.Pick(b.src, b.clients)))
+			return true
+		}
+	}
+	b.ending += 4
+	return false
+}
+
 // together adds a group of steps of different clients that start at the same moment, mostly on one
 // box, now and then all the same action.
 func (b *builder) together() {
@@ -134,11 +156,18 @@ func (b *builder) together() {
 	}
 	var members []member
 	b.group++
+	b.grouping = true
+	defer func() { b.grouping = false }()
 	for _, client := range clients {
 		if action == nil || !same {
 			action = b.deck.deal(view)
 		}
-		s := b.finish(action, action.Draw(b.src, view), client)
+		drawn := action.Draw(b.src, view)
+		if same && len(members) > 0 && model.Chance(b.src, 60) {
+			// The same request at the same time is the oldest race there is.
+			drawn.On, drawn.Args = members[0].step.On, members[0].step.Args
+		}
+		s := b.finish(action, drawn, client)
 		s.Group = b.group
 		if model.Chance(b.src, 40) {
 			s.Gap = b.gap()
@@ -168,7 +197,7 @@ func (b *builder) focus() model.Belief {
 
 // finish completes a drawn step with its client, its own names and what it waits for.
 func (b *builder) finish(action model.Drawable, s model.Step, client string) model.Step {
-	s.Client = client
+	s.Client = b.other(client, s.On)
 	switch action.Spec().Binds {
 	case 'b':
 		b.boxes++
@@ -185,6 +214,19 @@ func (b *builder) finish(action model.Drawable, s model.Step, client string) mod
 	return s
 }
 
+// other mostly replaces a client that is busy with the exec on by another one, which can act on it
+// while it runs. Members of a group keep theirs.
+func (b *builder) other(client string, on model.Ref) string {
+	if b.owner[on] != client || len(b.clients) == 1 || b.grouping || !model.Chance(b.src, 85) {
+		return client
+	}
+	for {
+		if c := model.Pick(b.src, b.clients); c != client {
+			return c
+		}
+	}
+}
+
 func (b *builder) gap() time.Duration {
 	return time.Duration(model.Pick(b.src, []int{1, 2, 3, 5, 8, 13, 21})) * time.Millisecond
 }
@@ -192,6 +234,9 @@ func (b *builder) gap() time.Duration {
 func (b *builder) add(action model.Drawable, s model.Step) {
 	b.plan.Steps = append(b.plan.Steps, s)
 	action.Next(&b.belief, s)
+	if n := len(b.belief.Execs); n > 0 && s.Bind == b.belief.Execs[n-1].Ref && b.belief.Execs[n-1].Long {
+		b.owner[s.Bind] = s.Client
+	}
 }
 
 func shuffled[T any](src model.Source, list []T) []T {

@@ -1,0 +1,157 @@
+package campaign
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"chaos/model"
+	"chaos/model/plantext"
+)
+
+// Files of one saved history.
+const (
+	planFile    = "plan.txt"
+	historyFile = "history.jsonl"
+	verdictFile = "verdict.json"
+)
+
+// keptPasses is how many of the latest histories without a violation stay in a run folder.
+const keptPasses = 10
+
+// keptViolated bounds the histories with a violation that a run folder keeps; the cases in the
+// corpus hold what matters of each.
+const keptViolated = 200
+
+// Folder is where a run keeps its histories: each is written before it is judged, so that a judge
+// that fails loses nothing.
+type Folder struct {
+	dir      string
+	mu       sync.Mutex
+	next     int
+	passes   []string
+	violated int
+}
+
+// OpenFolder makes dir if it is missing. A folder of an earlier run is refused rather than mixed up.
+func OpenFolder(dir string) (*Folder, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	if len(entries) > 0 {
+		return nil, fmt.Errorf("folder %s is not empty; name a new one", dir)
+	}
+	return &Folder{dir: dir}, nil
+}
+
+// Dir returns the folder's path.
+func (f *Folder) Dir() string { return f.dir }
+
+// Save writes h and returns what must be called with its verdict.
+func (f *Folder) Save(h *model.History) (done func(model.Verdict), err error) {
+	f.mu.Lock()
+	f.next++
+	sub := filepath.Join(f.dir, fmt.Sprintf("%06d", f.next))
+	f.mu.Unlock()
+	if err := os.MkdirAll(sub, 0o755); err != nil {
+		return nil, err
+	}
+	lines, err := h.MarshalLines()
+	if err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(filepath.Join(sub, planFile), []byte(plantext.Print(h.Plan)), 0o644); err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(filepath.Join(sub, historyFile), lines, 0o644); err != nil {
+		return nil, err
+	}
+	return func(v model.Verdict) { f.judged(sub, v) }, nil
+}
+
+// judged keeps the history with its verdict, or drops it when there are enough of its kind. What
+// cannot be written is missing from the folder but does no harm to the run.
+func (f *Folder) judged(sub string, v model.Verdict) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if v.Status == model.Pass {
+		f.passes = append(f.passes, sub)
+		if len(f.passes) > keptPasses {
+			_ = os.RemoveAll(f.passes[0])
+			f.passes = f.passes[1:]
+		}
+	} else if f.violated++; f.violated > keptViolated {
+		_ = os.RemoveAll(sub)
+		return
+	}
+	if b, err := json.MarshalIndent(v, "", "  "); err == nil {
+		_ = os.WriteFile(filepath.Join(sub, verdictFile), append(b, '\n'), 0o644)
+	}
+}
+
+// Saved is one history read back.
+type Saved struct {
+	Path    string
+	History *model.History
+	Verdict *model.Verdict // as written when it was judged, nil if it never was
+}
+
+// ReadFolder reads the histories of a run folder, or the one history of a folder inside it, in order.
+// read is called for each; unreadable ones are returned as errors that name the file.
+func ReadFolder(dir string, vocab model.Vocabulary, read func(Saved)) []error {
+	subs := []string{dir}
+	if _, err := os.Stat(filepath.Join(dir, historyFile)); errors.Is(err, os.ErrNotExist) {
+		var err error
+		if subs, err = filepath.Glob(filepath.Join(dir, "*", historyFile)); err != nil {
+			return []error{err}
+		}
+		for i := range subs {
+			subs[i] = filepath.Dir(subs[i])
+		}
+	}
+	var errs []error
+	for _, sub := range subs {
+		s, err := readSaved(sub, vocab)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		read(s)
+	}
+	return errs
+}
+
+func readSaved(sub string, vocab model.Vocabulary) (Saved, error) {
+	s := Saved{Path: sub}
+	text, err := os.ReadFile(filepath.Join(sub, planFile))
+	if err != nil {
+		return s, err
+	}
+	plan, err := plantext.Parse(string(text), vocab)
+	if err != nil {
+		return s, fmt.Errorf("%s: %w", filepath.Join(sub, planFile), err)
+	}
+	data, err := os.ReadFile(filepath.Join(sub, historyFile))
+	if err != nil {
+		return s, err
+	}
+	if s.History, err = model.ParseHistory(data); err != nil {
+		return s, fmt.Errorf("%s: %w", filepath.Join(sub, historyFile), err)
+	}
+	s.History.Plan = plan
+	if b, err := os.ReadFile(filepath.Join(sub, verdictFile)); err == nil {
+		var v model.Verdict
+		if err := json.Unmarshal(b, &v); err != nil {
+			return s, fmt.Errorf("%s: %w", filepath.Join(sub, verdictFile), err)
+		}
+		s.Verdict = &v
+	}
+	return s, nil
+}

@@ -1,0 +1,146 @@
+// Package cli is the command line: one file a subcommand. It is the only place that reads flags and
+// the environment, prints, and wires the other packages together.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"chaos/cmd/internal/campaign"
+	"chaos/stack/live"
+)
+
+// Exit codes.
+const (
+	ExitOK           = 0 // nothing found
+	ExitViolation    = 1 // a violation found, or a replayed case still fails
+	ExitUsage        = 2 // a mistake in flags or input
+	ExitBroken       = 3 // the stack or the harness is broken
+	ExitInconclusive = 4 // nothing can be said
+)
+
+// exit is an error that only carries an exit code; everything worth saying has been printed.
+type exit int
+
+func (e exit) Error() string { return fmt.Sprintf("exit %d", int(e)) }
+
+// usage is a mistake of the caller: one line, exit 2.
+type usage struct{ text string }
+
+func (u *usage) Error() string { return u.text }
+
+func usagef(format string, args ...any) error { return &usage{fmt.Sprintf(format, args...)} }
+
+// app is what subcommands share.
+type app struct {
+	out, err io.Writer
+	terminal bool // err is a terminal: progress may redraw its line
+}
+
+// Main runs the program and returns its exit code.
+func Main(args []string, stdout, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	// The first Ctrl-C ends the run in good order, the second one at once.
+	context.AfterFunc(ctx, stop)
+	a := &app{out: stdout, err: stderr}
+	if f, ok := stderr.(*os.File); ok {
+		a.terminal = term.IsTerminal(int(f.Fd()))
+	}
+	root := a.root()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	return a.code(root.ExecuteContext(ctx))
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use: "chaos", Short: "Find the concurrency bugs in stacks that hand out sandboxes over an API",
+		Long: `chaos draws random plans (a few clients creating, running, stopping, removing boxes at the same
+time), performs them against a stack, judges everything that came back, shrinks every failure to a
+few lines, saves it, and replays it for ever.
+
+Exit codes: 0 nothing found, 1 violation found or a replayed case still fails, 2 usage or bad input,
+3 stack or harness broken, 4 inconclusive.`,
+		SilenceErrors: true, SilenceUsage: true, Args: noCommand,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usagef("%s: %v; see %s --help", cmd.CommandPath(), err, cmd.CommandPath())
+	})
+	root.AddCommand(a.runCmd(), a.replayCmd(), a.shrinkCmd(), a.judgeCmd(), a.corpusCmd(), a.bugsCmd(), a.proveCmd(), a.twoSidedCmd(),
+		a.stackCmd(), a.actionsCmd(), a.invariantsCmd())
+	return root
+}
+
+// noCommand is the argument check of commands that only have subcommands.
+func noCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	var names []string
+	for _, c := range cmd.Commands() {
+		if !c.Hidden {
+			names = append(names, c.Name())
+		}
+	}
+	return usagef("%s: no command is called %q; there are: %s", cmd.CommandPath(), args[0], strings.Join(names, " "))
+}
+
+// argCount checks the number of arguments; what names them in the message.
+func argCount(low, high int, what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) >= low && (high < 0 || len(args) <= high) {
+			return nil
+		}
+		if low == 0 && high == 0 {
+			return usagef("%s: takes no argument, but %q was given", cmd.CommandPath(), args[0])
+		}
+		return usagef("%s: wants %s; see %s --help", cmd.CommandPath(), what, cmd.CommandPath())
+	}
+}
+
+// code turns the error of a command into an exit code and prints it on one line.
+func (a *app) code(err error) int {
+	var e exit
+	var u *usage
+	var broken *campaign.BrokenError
+	switch {
+	case err == nil:
+		return ExitOK
+	case errors.As(err, &e):
+		return int(e)
+	case errors.As(err, &u), live.IsConfig(err), errors.Is(err, os.ErrPermission), errors.Is(err, os.ErrNotExist), errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.EROFS):
+		fmt.Fprintln(a.err, "chaos: "+oneLine(err))
+		return ExitUsage
+	case errors.As(err, &broken):
+		fmt.Fprintln(a.err, "chaos: "+oneLine(err))
+		return ExitBroken
+	case errors.Is(err, context.Canceled):
+		fmt.Fprintln(a.err, "chaos: interrupted")
+		return ExitInconclusive
+	}
+	fmt.Fprintln(a.err, "chaos: "+oneLine(err))
+	return ExitBroken
+}
+
+func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
+
+// self is how the user starts this program again.
+func self() string {
+	if exe, err := os.Executable(); err == nil && strings.Contains(exe, "/go-build") {
+		return "go run ./cmd/chaos"
+	}
+	return os.Args[0]
+}

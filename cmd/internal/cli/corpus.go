@@ -1,0 +1,107 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"chaos/actions"
+	"chaos/corpus"
+)
+
+// suiteDir is where promoted cases live, from the root of the repository.
+const suiteDir = "corpus/regressions"
+
+func (a *app) corpusCmd() *cobra.Command {
+	var dir, suite string
+	cmd := &cobra.Command{Use: "corpus", Short: "Look after saved cases", Args: noCommand,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
+	cmd.PersistentFlags().StringVar(&dir, "corpus", defaultCorpus, "folder of cases")
+	ls := &cobra.Command{Use: "ls", Short: "List the cases", Args: argCount(0, 0, ""), RunE: func(*cobra.Command, []string) error { return a.corpusList(dir) }}
+	show := &cobra.Command{Use: "show CASE", Short: "Print one case", Args: argCount(1, 1, "the name or path of one case"),
+		RunE: func(_ *cobra.Command, args []string) error { return a.corpusShow(dir, args[0]) }}
+	promote := &cobra.Command{Use: "promote CASE", Short: "Copy a case into the regression suite", Args: argCount(1, 1, "the name of one case"),
+		RunE: func(_ *cobra.Command, args []string) error { return a.corpusPromote(dir, suite, args[0]) }}
+	promote.Flags().StringVar(&suite, "suite", suiteDir, "folder of the regression suite")
+	rm := &cobra.Command{Use: "rm CASE", Short: "Remove a case", Args: argCount(1, 1, "the name of one case"),
+		RunE: func(_ *cobra.Command, args []string) error { return a.corpusRemove(dir, args[0]) }}
+	cmd.AddCommand(ls, show, promote, rm)
+	return cmd
+}
+
+func (a *app) corpusList(dir string) error {
+	store, err := openCorpus(a, dir)
+	if err != nil {
+		return err
+	}
+	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
+	for _, c := range store.Cases() {
+		rate := "rate not measured"
+		if c.Certificate.Runs > 0 {
+			rate = fmt.Sprintf("fails %d of %d", c.Certificate.Failures, c.Certificate.Runs)
+		}
+		fmt.Fprintf(w, "%s\t%d steps\t%s\t%s\n", c.Name, len(c.Plan.Steps), rate, c.Build)
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	if len(store.Broken()) > 0 {
+		return exit(ExitUsage)
+	}
+	if len(store.Cases()) == 0 {
+		fmt.Fprintf(a.err, "chaos: no cases in %s\n", dir)
+	}
+	return nil
+}
+
+func (a *app) corpusShow(dir, name string) error {
+	path := casePath(dir, name)
+	if _, err := corpus.Load(path, actions.Vocabulary{}); err != nil {
+		return caseError(dir, name, err)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	_, err = a.out.Write(b)
+	return err
+}
+
+// caseError words the failure to load a case given by name.
+func caseError(dir, name string, err error) error {
+	if os.IsNotExist(err) {
+		return usagef("no case %s: neither a file nor a name in %s; see chaos corpus ls", name, dir)
+	}
+	return usagef("%v", err)
+}
+
+func (a *app) corpusPromote(dir, suite, name string) error {
+	store, err := openCorpus(a, dir)
+	if err != nil {
+		return err
+	}
+	name = strings.TrimSuffix(name, corpus.Ext)
+	path, err := store.Promote(name, suite)
+	if err != nil {
+		return usagef("chaos corpus promote: %v", err)
+	}
+	fmt.Fprintf(a.out, "promoted to %s; commit it, and make regress runs it\n", path)
+	return nil
+}
+
+func (a *app) corpusRemove(dir, name string) error {
+	store, err := openCorpus(a, dir)
+	if err != nil {
+		return err
+	}
+	if err := store.Remove(strings.TrimSuffix(name, corpus.Ext)); err != nil {
+		return usagef("chaos corpus rm: %v", err)
+	}
+	fmt.Fprintln(a.out, "removed "+name)
+	return nil
+}
+
+func joinBugs(list []string) string { return strings.Join(list, ",") }

@@ -1,0 +1,46 @@
+package cli
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"chaos/actions"
+	"chaos/invariants"
+)
+
+func (a *app) actionsCmd() *cobra.Command {
+	return &cobra.Command{
+		Use: "actions", Short: "List what plans are made of", Args: argCount(0, 0, ""),
+		RunE: func(*cobra.Command, []string) error {
+			for _, x := range actions.All() {
+				s := x.Spec()
+				form := s.Name
+				if s.Binds != 0 {
+					form = string(s.Binds) + "1 = " + form
+				}
+				if s.On != 0 {
+					form += " " + string(s.On) + "1"
+				}
+				fmt.Fprintf(a.out, "%s\n    %s\n", form, s.Doc)
+				for _, arg := range s.Args {
+					fmt.Fprintf(a.out, "      %-7s %s\n", arg.Name+"=", arg.Doc)
+				}
+			}
+			fmt.Fprint(a.out, "every step\n      after=  do not start before this box or exec is there\n      gap=    wait this long before starting\n")
+			return nil
+		},
+	}
+}
+
+func (a *app) invariantsCmd() *cobra.Command {
+	return &cobra.Command{
+		Use: "invariants", Short: "List the promises that histories are held against", Args: argCount(0, 0, ""),
+		RunE: func(*cobra.Command, []string) error {
+			for _, x := range invariants.All() {
+				fmt.Fprintf(a.out, "%s\n    %s\n    source: %s\n", x.Name(), x.Promise(), x.Source())
+			}
+			return nil
+		},
+	}
+}

@@ -1,0 +1,203 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"chaos/cmd/internal/campaign"
+	"chaos/cmd/internal/report"
+	"chaos/corpus"
+	"chaos/stack/embedded/bugs"
+)
+
+type proveFlags struct {
+	seeds, parallel, workers int
+	first                    int64
+	budget, shrink           time.Duration
+	bugs, corpus             string
+	markdown, jsonFile       string
+}
+
+func (a *app) proveCmd() *cobra.Command {
+	var f proveFlags
+	cmd := &cobra.Command{
+		Use: "prove", Short: "Prove that the seeded bugs are found, shrunk, and told from the clean stack", Args: argCount(0, 0, ""),
+		Long: `prove takes each seeded bug and each seed: it starts a stack with the bug, searches with random plans
+for at most --budget, shrinks the first finding, and replays the case on the stack with the bug (must
+fail) and on the clean one (must pass). It prints one row a bug and marks rows that fall short.`,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.prove(cmd.Context(), f) },
+	}
+	fl := cmd.Flags()
+	fl.IntVar(&f.seeds, "seeds", 10, "random seeds for each bug")
+	fl.Int64Var(&f.first, "seed", 1, "first seed")
+	fl.DurationVar(&f.budget, "budget", time.Minute, "longest search for each bug and seed")
+	fl.DurationVar(&f.shrink, "shrink-budget", 90*time.Second, "longest time to shrink each finding")
+	fl.IntVar(&f.parallel, "parallel", 2, "trials at once, each on a stack of its own")
+	fl.IntVar(&f.workers, "workers", 3, "plans in flight at once in each trial")
+	fl.StringVar(&f.bugs, "bug", "", "only these seeded bugs, comma-separated (default all): "+bugNames())
+	fl.StringVar(&f.corpus, "corpus", "", "folder to save the best case of each finding in (default none)")
+	fl.StringVar(&f.markdown, "markdown", "", "file to write the table to, as Markdown")
+	fl.StringVar(&f.jsonFile, "json-file", "", "file to write rows and trials to, as JSON")
+	return cmd
+}
+
+func (f *proveFlags) check() ([]bugs.Bug, error) {
+	switch {
+	case f.seeds < 1:
+		return nil, usagef("--seeds %d: want 1 or more", f.seeds)
+	case f.budget <= 0:
+		return nil, usagef("--budget %s: want a time like 60s", f.budget)
+	case f.shrink < 0:
+		return nil, usagef("--shrink-budget %s is negative", f.shrink)
+	case f.parallel < 1 || f.parallel > 32:
+		return nil, usagef("--parallel %d: want 1 to 32", f.parallel)
+	case f.workers < 1 || f.workers > 64:
+		return nil, usagef("--workers %d: want 1 to 64", f.workers)
+	}
+	if f.bugs == "" {
+		return bugs.All(), nil
+	}
+	set, err := bugs.Parse(f.bugs)
+	if err != nil {
+		return nil, usagef("--bug: %v", err)
+	}
+	var out []bugs.Bug
+	for _, b := range bugs.All() {
+		if set.Has(b.ID) {
+			out = append(out, b)
+		}
+	}
+	return out, nil
+}
+
+func (a *app) prove(ctx context.Context, f proveFlags) error {
+	list, err := f.check()
+	if err != nil {
+		return err
+	}
+	var store *corpus.Store
+	if f.corpus != "" {
+		if store, err = openCorpus(a, f.corpus); err != nil {
+			return err
+		}
+	}
+	clean, err := openEmbedded(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer clean.close()
+	cleanRig, err := campaign.NewRig(clean.target)
+	if err != nil {
+		return err
+	}
+	defer cleanRig.Close()
+	began := time.Now()
+	trials := a.trials(ctx, f, list, cleanRig, store)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	var rows []campaign.Row
+	for _, b := range list {
+		rows = append(rows, campaign.SumUp(string(b.ID), b.Reference, trials[b.ID]))
+	}
+	fmt.Fprintln(a.out)
+	report.ProofText(a.out, rows)
+	fmt.Fprintf(a.out, "%d bugs, %d seeds each, %s\n", len(list), f.seeds, time.Since(began).Round(time.Second))
+	if err := writeProof(f, rows, trials); err != nil {
+		return err
+	}
+	for _, r := range rows {
+		if len(r.Short()) > 0 {
+			return exit(ExitViolation)
+		}
+	}
+	return nil
+}
+
+// trials performs all trials, a few at once, and says how each went.
+func (a *app) trials(ctx context.Context, f proveFlags, list []bugs.Bug, clean *campaign.Rig, store *corpus.Store) map[bugs.ID][]campaign.Trial {
+	type job struct {
+		bug  bugs.ID
+		seed int64
+	}
+	jobs := make(chan job)
+	go func() {
+		defer close(jobs)
+		for _, b := range list {
+			for i := range f.seeds {
+				select {
+				case jobs <- job{b.ID, f.first + int64(i)}:
+				case <-ctx.Done():
+					return
+				}
+			}
+		}
+	}()
+	out := map[bugs.ID][]campaign.Trial{}
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for range f.parallel {
+		wg.Go(func() {
+			for j := range jobs {
+				t := f.trial(ctx, j.bug, j.seed, clean)
+				mu.Lock()
+				out[j.bug] = append(out[j.bug], t)
+				if store != nil && t.Case != nil {
+					if _, _, err := store.Add(t.Case); err != nil {
+						t.Error = err.Error()
+					}
+				}
+				fmt.Fprintln(a.err, report.TrialLine(t))
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	return out
+}
+
+// trial performs one trial on a stack of its own.
+func (f *proveFlags) trial(ctx context.Context, bug bugs.ID, seed int64, clean *campaign.Rig) campaign.Trial {
+	t := campaign.Trial{Bug: string(bug), Seed: seed}
+	st, err := openEmbedded(ctx, bugs.Set{bug: true})
+	if err != nil {
+		t.Error = err.Error()
+		return t
+	}
+	defer st.close()
+	rig, err := campaign.NewRig(st.target)
+	if err != nil {
+		t.Error = err.Error()
+		return t
+	}
+	defer rig.Close()
+	cfg := campaign.Config{Duration: f.budget, Workers: f.workers, Shrink: campaign.ShrinkConfig{Budget: f.shrink, Parallel: f.workers}}
+	return campaign.Try(ctx, rig, clean, t, cfg, st.target.Describe(), report.Excerpt)
+}
+
+func writeProof(f proveFlags, rows []campaign.Row, trials map[bugs.ID][]campaign.Trial) error {
+	if f.markdown != "" {
+		var b strings.Builder
+		report.ProofMarkdown(&b, rows)
+		if err := os.WriteFile(f.markdown, []byte(b.String()), 0o644); err != nil {
+			return usagef("--markdown: %v", err)
+		}
+	}
+	if f.jsonFile != "" {
+		b, err := json.MarshalIndent(map[string]any{"rows": rows, "trials": trials}, "", "  ")
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(f.jsonFile, append(b, '\n'), 0o644); err != nil {
+			return usagef("--json-file: %v", err)
+		}
+	}
+	return nil
+}

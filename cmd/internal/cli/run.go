@@ -1,0 +1,169 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"chaos/actions"
+	"chaos/cmd/internal/campaign"
+	"chaos/cmd/internal/report"
+	"chaos/corpus"
+	"chaos/stack/embedded/bugs"
+)
+
+// Places, relative to where the program is started.
+const (
+	defaultCorpus = "chaos-corpus"
+	defaultOut    = "chaos-out"
+)
+
+type runFlags struct {
+	stackFlags
+	duration, budget  time.Duration
+	plans, clients    int
+	workers, steps    int
+	seed              int64
+	corpus, out       string
+	json, quiet, fast bool
+	noShrink          bool
+}
+
+func (a *app) runCmd() *cobra.Command {
+	var f runFlags
+	cmd := &cobra.Command{
+		Use: "run", Short: "Search for bugs, shrink and save what is found", Args: argCount(0, 0, ""),
+		Long: `run draws random plans, performs them against the stack and judges what came back. Each finding is
+shrunk and saved at once; then the search goes on until the time is over. Exit 1 if anything was found.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if !cmd.Flags().Changed("seed") {
+				f.seed = rand.Int64N(1 << 31)
+			}
+			return a.run(cmd.Context(), f)
+		},
+	}
+	f.add(cmd)
+	fl := cmd.Flags()
+	fl.DurationVar(&f.duration, "duration", 0, "how long to search (default 1m when --plans is not given either)")
+	fl.IntVar(&f.plans, "plans", 0, "how many plans to perform, instead of or besides --duration")
+	fl.Int64Var(&f.seed, "seed", 0, "seed of the campaign: the same plans in the same order (default random, and printed)")
+	fl.IntVar(&f.clients, "clients", 0, "clients in each plan, 1 to 6 (default drawn, 2 to 6)")
+	fl.IntVar(&f.steps, "max-steps", 60, "most steps in a plan")
+	fl.IntVar(&f.workers, "workers", 3, "plans in flight at once, on boxes of their own")
+	fl.StringVar(&f.corpus, "corpus", defaultCorpus, "folder where findings are saved as cases")
+	fl.StringVar(&f.out, "out", "", "run folder for histories (default a new one below "+defaultOut+")")
+	fl.DurationVar(&f.budget, "shrink-budget", 2*time.Minute, "longest time to shrink one finding")
+	fl.BoolVar(&f.noShrink, "no-shrink", false, "save findings as they are found")
+	fl.BoolVar(&f.fast, "fail-fast", false, "end after the first finding")
+	fl.BoolVar(&f.json, "json", false, "print the summary as one JSON object on stdout")
+	fl.BoolVar(&f.quiet, "quiet", false, "no progress, only findings and one last line")
+	return cmd
+}
+
+func (f *runFlags) check() error {
+	switch {
+	case f.duration < 0:
+		return usagef("--duration %s is negative; give a time like 30m", f.duration)
+	case f.plans < 0:
+		return usagef("--plans %d is negative", f.plans)
+	case f.clients < 0 || f.clients > 6:
+		return usagef("--clients %d: want 1 to 6", f.clients)
+	case f.steps < 4 || f.steps > 200:
+		return usagef("--max-steps %d: want 4 to 200", f.steps)
+	case f.workers < 1 || f.workers > 64:
+		return usagef("--workers %d: want 1 to 64", f.workers)
+	case f.budget < 0:
+		return usagef("--shrink-budget %s is negative", f.budget)
+	}
+	if f.duration == 0 && f.plans == 0 {
+		f.duration = time.Minute
+	}
+	_, err := f.stackFlags.check()
+	return err
+}
+
+func (a *app) run(ctx context.Context, f runFlags) error {
+	if err := f.check(); err != nil {
+		return err
+	}
+	store, err := openCorpus(a, f.corpus)
+	if err != nil {
+		return err
+	}
+	folder, err := openRunFolder(f.out, f.seed)
+	if err != nil {
+		return err
+	}
+	st, err := f.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer st.close()
+	rig, err := campaign.NewRig(st.target)
+	if err != nil {
+		return err
+	}
+	defer rig.Close()
+	rig.Save = folder.Save
+	ctx, cancel := watch(ctx, st.target)
+	defer cancel(nil)
+
+	began := time.Now()
+	stats := &campaign.Stats{}
+	show := newProgress(a, f, stats, began)
+	show.start(st)
+	c := &campaign.Campaign{Rig: rig, Store: store, Events: show, Stats: stats, Build: st.target.Describe(), Bugs: bugList(f.bugs), Excerpt: report.Excerpt,
+		Config: campaign.Config{Seed: f.seed, Duration: f.duration, Plans: f.plans, Workers: f.workers, Clients: f.clients, MaxSteps: f.steps, FailFast: f.fast,
+			Shrink: campaign.ShrinkConfig{Budget: f.budget, Parallel: f.workers, Off: f.noShrink}}}
+	findings, err := c.Run(ctx)
+	show.stop()
+	var dead *deadStack
+	if errors.As(context.Cause(ctx), &dead) {
+		err = dead
+	}
+	return a.summary(f, summary{stats: stats.Snapshot(), findings: findings, folder: folder.Dir(), took: time.Since(began), stack: st, err: err, interrupted: ctx.Err() != nil && dead == nil})
+}
+
+// openCorpus opens the folder of cases and says what in it cannot be read; that does no harm to the rest.
+func openCorpus(a *app, dir string) (*corpus.Store, error) {
+	store, err := corpus.Open(dir, actions.Vocabulary{})
+	if err != nil {
+		return nil, usagef("--corpus: %v", err)
+	}
+	for _, b := range store.Broken() {
+		fmt.Fprintln(a.err, "chaos: skipped a case: "+oneLine(b))
+	}
+	return store, nil
+}
+
+func openRunFolder(dir string, seed int64) (*campaign.Folder, error) {
+	if dir == "" {
+		dir = filepath.Join(defaultOut, fmt.Sprintf("%s-seed-%d", time.Now().Format("20060102-150405"), seed))
+		for n := 2; ; n++ {
+			if _, err := os.Stat(dir); err != nil {
+				break
+			}
+			dir = fmt.Sprintf("%s.%d", strings.TrimSuffix(dir, fmt.Sprintf(".%d", n-1)), n)
+		}
+	}
+	folder, err := campaign.OpenFolder(dir)
+	if err != nil {
+		return nil, usagef("--out: %v", err)
+	}
+	return folder, nil
+}
+
+func bugList(list string) []string {
+	set, err := bugs.Parse(list)
+	if err != nil || len(set) == 0 {
+		return nil
+	}
+	return strings.Split(set.String(), ",")
+}

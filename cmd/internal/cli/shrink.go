@@ -1,0 +1,91 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"chaos/actions"
+	"chaos/cmd/internal/campaign"
+	"chaos/corpus"
+	"chaos/corpus/shrink"
+)
+
+func (a *app) shrinkCmd() *cobra.Command {
+	var f replayFlags
+	var budget time.Duration
+	cmd := &cobra.Command{
+		Use: "shrink CASE", Short: "Shrink a saved case further", Args: argCount(1, 1, "the name or path of one case"),
+		Long: `shrink reduces a case on the stack it fails on and saves the result if it is better. The case's seeded
+bugs are switched on again unless --bug or --stack say otherwise. Ctrl-C keeps the best so far.`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if budget < 0 {
+				return usagef("--budget %s is negative", budget)
+			}
+			return a.shrink(cmd.Context(), f, args[0], budget, cmd.Flags().Changed("bug"))
+		},
+	}
+	f.add(cmd)
+	cmd.Flags().DurationVar(&budget, "budget", 5*time.Minute, "longest time to shrink")
+	return cmd
+}
+
+func (a *app) shrink(ctx context.Context, f replayFlags, name string, budget time.Duration, bugsGiven bool) error {
+	cases, _, err := f.cases([]string{name})
+	if err != nil {
+		return err
+	}
+	cs := *cases[0]
+	if !bugsGiven && f.stack == "embedded" {
+		f.bugs = joinBugs(cs.Bugs)
+	}
+	store, err := openCorpus(a, f.corpus)
+	if err != nil {
+		return err
+	}
+	st, err := f.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer st.close()
+	rig, err := campaign.NewRig(st.target)
+	if err != nil {
+		return err
+	}
+	defer rig.Close()
+	runCtx, cancel := watch(ctx, st.target)
+	defer cancel(nil)
+	before := len(cs.Plan.Steps)
+	res, err := shrink.Shrink(runCtx, cs.Plan, rig.Predicate(cs.Signature), shrink.Options{Parallel: f.parallel, Budget: budget, Vocab: actions.Vocabulary{},
+		OnBetter: func(p shrink.Progress) {
+			fmt.Fprintf(a.err, "%d steps after %d runs\n", len(p.Plan.Steps), p.Executions)
+		}})
+	if err != nil {
+		return err
+	}
+	if res.Flaky {
+		fmt.Fprintf(a.out, "%s failed in %d of %d runs on %s, which cannot be told from noise; it was not shrunk\n", name, res.OriginalRate.Failures, res.OriginalRate.Runs, st.target.Describe())
+		return exit(ExitInconclusive)
+	}
+	cs.Plan, cs.Certificate = res.Shortest.Plan, res.Shortest.Certificate
+	cs.Shrunk = fmt.Sprintf("%d steps to %d in %d runs", before, len(cs.Plan.Steps), res.Executions)
+	if res.Interrupted {
+		cs.Shrunk += ", " + res.Stopped
+	}
+	added, path, err := store.Add(&cs)
+	if err != nil {
+		return fmt.Errorf("save case: %w", err)
+	}
+	printCase(a.out, &cs)
+	fmt.Fprintf(a.out, "  saved    %s (%s)\n", path, shrinkWord(added))
+	return nil
+}
+
+func shrinkWord(a corpus.Added) string {
+	if a == corpus.Duplicate {
+		return "unchanged: the saved case is as good"
+	}
+	return string(a)
+}

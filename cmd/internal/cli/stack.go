@@ -1,0 +1,67 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"chaos/stack/embedded"
+	"chaos/stack/embedded/bugs"
+)
+
+func (a *app) stackCmd() *cobra.Command {
+	cmd := &cobra.Command{Use: "stack", Short: "Work with the embedded stack by itself", Args: noCommand,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
+	var list string
+	var delay time.Duration
+	var asJSON bool
+	up := &cobra.Command{
+		Use: "up", Short: "Start the embedded stack and keep it until Ctrl-C", Args: argCount(0, 0, ""),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			set, err := bugs.Parse(list)
+			if err != nil {
+				return usagef("--bug: %v", err)
+			}
+			if delay < 0 {
+				return usagef("--create-delay %s is negative", delay)
+			}
+			return a.stackUp(cmd.Context(), embedded.Options{Bugs: set, SyncInterval: syncInterval, CreateDelay: delay}, asJSON)
+		},
+	}
+	up.Flags().StringVar(&list, "bug", "", "seeded bugs to switch on, comma-separated: "+bugNames())
+	up.Flags().DurationVar(&delay, "create-delay", 0, "how long each new box takes, as a virtual machine would")
+	up.Flags().BoolVar(&asJSON, "json", false, "print the addresses as one JSON object")
+	cmd.AddCommand(up)
+	return cmd
+}
+
+func (a *app) stackUp(ctx context.Context, opt embedded.Options, asJSON bool) error {
+	s, err := embedded.Start(ctx, opt)
+	if err != nil {
+		return fmt.Errorf("start embedded stack: %w", err)
+	}
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.Background(), stopLimit)
+		defer cancel()
+		_ = s.Stop(ctx)
+	}()
+	if asJSON {
+		if err := writeJSON(a.out, map[string]any{"url": s.URL(), "key": s.Key(), "runner_url": s.RunnerURL(), "bugs": opt.Bugs.String(), "notes": s.Notes()}); err != nil {
+			return err
+		}
+	} else {
+		fmt.Fprintf(a.out, "API      %s\nkey      %s\nrunner   %s\n", s.URL(), s.Key(), s.RunnerURL())
+		for _, n := range s.Notes() {
+			fmt.Fprintln(a.out, n)
+		}
+		fmt.Fprintf(a.out, "\ntry it   BOXLITE_API_KEY=%s %s run --stack %s --duration 30s\nstop it  Ctrl-C\n", s.Key(), self(), s.URL())
+	}
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-s.Dead():
+		return &deadStack{err}
+	}
+}

@@ -1,0 +1,179 @@
+// Package report words what chaos has to say for people.
+package report
+
+import (
+	"fmt"
+	"io"
+	"sort"
+	"strconv"
+	"strings"
+	"time"
+
+	"chaos/cmd/internal/campaign"
+	"chaos/model"
+	"chaos/model/plantext"
+)
+
+// Thousands prints n with separators.
+func Thousands(n int) string {
+	s := strconv.Itoa(n)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+// Bytes prints n in a unit that fits.
+func Bytes(n int64) string {
+	switch {
+	case n >= 10<<20:
+		return fmt.Sprintf("%d MiB", n>>20)
+	case n >= 10<<10:
+		return fmt.Sprintf("%d KiB", n>>10)
+	}
+	return fmt.Sprintf("%d B", n)
+}
+
+// Percent prints a share.
+func Percent(x float64) string { return fmt.Sprintf("%.0f %%", 100*x) }
+
+// Clock prints a duration as m:ss.
+func Clock(d time.Duration) string {
+	s := int(d.Round(time.Second) / time.Second)
+	return fmt.Sprintf("%d:%02d", s/60, s%60)
+}
+
+// Violation prints what went wrong, for the engineer who must mend it.
+func Violation(w io.Writer, v model.Violation) {
+	fmt.Fprintf(w, "  promise  %s\n  source   %s\n  what     %s\n", v.Promise, v.Source, v.Message)
+	if v.Allowed != "" {
+		fmt.Fprintf(w, "  allowed  %s\n  got      %s\n", v.Allowed, v.Got)
+	}
+}
+
+// Plan prints a plan, indented.
+func Plan(w io.Writer, p model.Plan, indent string) {
+	for line := range strings.SplitSeq(strings.TrimRight(plantext.Print(p), "\n"), "\n") {
+		fmt.Fprintln(w, indent+line)
+	}
+}
+
+// Judged prints the verdict on one saved history.
+func Judged(w io.Writer, name string, h *model.History, v model.Verdict, differs bool) {
+	fmt.Fprintf(w, "%s  %s  (%s, %d steps)\n", name, v.Status, h.Meta.Stack, len(h.Plan.Steps))
+	if differs {
+		fmt.Fprintln(w, "  the verdict is not the one that was saved")
+	}
+	if v.Broken != "" {
+		fmt.Fprintln(w, "  the harness is at fault: "+v.Broken)
+	}
+	for _, x := range v.Violations {
+		fmt.Fprintln(w, "  "+x.Signature.String())
+		Violation(w, x)
+	}
+	for _, u := range v.Unjudged {
+		fmt.Fprintln(w, "  not judged: "+u)
+	}
+}
+
+// Excerpt returns the calls that belong to a violation as lines, with the journal lines of the same
+// boxes: what stands in a case below its plan.
+func Excerpt(h *model.History, v model.Violation) []string {
+	wanted := map[int]bool{}
+	boxes := map[string]bool{}
+	for _, id := range v.Calls {
+		wanted[id] = true
+	}
+	for i := range h.Calls {
+		if c := &h.Calls[i]; wanted[c.ID] && c.BoxID != "" {
+			boxes[c.BoxID] = true
+		}
+	}
+	type line struct {
+		at   int64
+		text string
+	}
+	var lines []line
+	for i := range h.Calls {
+		c := &h.Calls[i]
+		if wanted[c.ID] || boxes[c.BoxID] && changes(c) {
+			lines = append(lines, line{c.Invoke, CallLine(c)})
+		}
+	}
+	for _, e := range h.Journal.Entries {
+		if s, _, ok := model.Sight(e.Message); ok && boxes[s.BoxID] {
+			lines = append(lines, line{e.At, fmt.Sprintf("%9.1f ms  journal   %s", float64(e.At)/1e6, e.Message)})
+		}
+	}
+	sort.SliceStable(lines, func(i, j int) bool { return lines[i].at < lines[j].at })
+	const most = 40
+	var out []string
+	for i, l := range lines {
+		if i == most {
+			out = append(out, fmt.Sprintf("… %d more", len(lines)-most))
+			break
+		}
+		out = append(out, l.text)
+	}
+	return append(out, v.Message)
+}
+
+func changes(c *model.Call) bool {
+	return c.Op == model.OpCreate || c.Op == model.OpStart || c.Op == model.OpStop || c.Op == model.OpRemove
+}
+
+// CallLine prints one call on one line.
+func CallLine(c *model.Call) string {
+	who := c.Client
+	if who == "" {
+		who = "-"
+	}
+	on := string(c.Exec)
+	if on == "" {
+		on = string(c.Box)
+	}
+	answer := fmt.Sprintf("%d", c.Status)
+	if c.Status == 0 {
+		answer = "no answer: " + c.Error
+	}
+	text := fmt.Sprintf("%9.1f ms  %s: %s %s → %s after %.1f ms", float64(c.Invoke)/1e6, who, c.Op, on, answer, float64(c.Return-c.Invoke)/1e6)
+	switch {
+	case len(c.Boxes) == 1 && c.Op != model.OpList:
+		text += " status=" + c.Boxes[0].Status
+	case c.View != nil && c.View.Exit != nil:
+		text += fmt.Sprintf(" %s exit=%d", c.View.Status, *c.View.Exit)
+	case c.View != nil:
+		text += " " + c.View.Status
+	case c.Attach != nil:
+		text += fmt.Sprintf(" stdout=%d B stderr=%d B", len(c.Attach.Bytes(model.Out)), len(c.Attach.Bytes(model.Err)))
+		if f, ok := c.Attach.Exit(); ok {
+			text += fmt.Sprintf(" exit=%d", f.Exit)
+		} else {
+			text += " no exit frame"
+		}
+	case c.Outcome == model.Rejected:
+		text += " " + model.ParseError(c.Body).Message
+	}
+	return strings.Join(strings.Fields(text), " ")
+}
+
+// Counts prints what a campaign did, over a few lines.
+func Counts(w io.Writer, c campaign.Counts) {
+	fmt.Fprintf(w, "  did      %s plans · %s steps · %s calls · %s execs · %s of output\n",
+		Thousands(c.Plans), Thousands(c.Steps), Thousands(c.Calls), Thousands(c.Execs), Bytes(c.OutputBytes))
+	fmt.Fprintf(w, "  overlap  %s of the calls on a box ran while another client's call on it did\n", Percent(c.Overlap()))
+	if c.Unknown > 0 {
+		fmt.Fprintf(w, "  unknown  %s calls got no answer\n", Thousands(c.Unknown))
+	}
+	if c.Inconclusive > 0 {
+		fmt.Fprintf(w, "  unjudged %s plans (%s):\n", Thousands(c.Inconclusive), Percent(float64(c.Inconclusive)/float64(max(1, c.Plans))))
+		var whys []string
+		for why := range c.Unjudged {
+			whys = append(whys, why)
+		}
+		sort.Strings(whys)
+		for _, why := range whys[:min(3, len(whys))] {
+			fmt.Fprintf(w, "             %s (%d)\n", why, c.Unjudged[why])
+		}
+	}
+}
