@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"chaos/model"
@@ -41,7 +42,7 @@ func Compare(want, got []byte, token string) (Damage, string) {
 	}
 	rest := got[same:]
 	where := fmt.Sprintf("at byte %d of %d", same, len(want))
-	if other := foreignToken(got[max(0, same-window):], token); other != "" {
+	if other := foreignToken(got[lineStart(got, same):], token); other != "" {
 		return Foreign, where + " the output of " + other + " begins"
 	}
 	piece := rest[:min(len(rest), window)]
@@ -57,6 +58,9 @@ func Compare(want, got []byte, token string) (Damage, string) {
 	}
 }
 
+// lineStart returns where the line begins that at is in.
+func lineStart(b []byte, at int) int { return bytes.LastIndexByte(b[:at], '\n') + 1 }
+
 // place finds piece in want, preferring a place behind at.
 func place(want, piece []byte, at int) int {
 	if i := bytes.Index(want[at:], piece); i >= 0 {
@@ -65,14 +69,22 @@ func place(want, piece []byte, at int) int {
 	return bytes.LastIndex(want, piece)
 }
 
-var tokenPattern = regexp.MustCompile(`[A-Za-z0-9-]+\.e[0-9]+`)
+var linePattern = regexp.MustCompile(`([A-Za-z0-9-]+\.e[0-9]+) ([oe]) ([0-9]{6}) ([0-9]{6})`)
 
-// foreignToken returns the first token in b that is not own. Both begin with the same letters in
-// one run, so a torn token can only be told from a foreign one when it stands whole.
+// foreignToken returns the token of the first numbered line in b that another exec wrote. A torn
+// line of our own can look like one of another exec, but its hash gives it away; and what stands
+// before a whole foreign line may look like a part of its token, so every ending of that is tried.
 func foreignToken(b []byte, own string) string {
-	for _, t := range tokenPattern.FindAll(b[:min(len(b), 4*window)], -1) {
-		if s := string(t); s != own && !strings.HasPrefix(own, s) && !strings.HasSuffix(s, own) && !strings.HasSuffix(own, s) {
-			return s
+	for _, m := range linePattern.FindAllSubmatch(b[:min(len(b), 64*window)], -1) {
+		index, _ := strconv.Atoi(string(m[3]))
+		hash, _ := strconv.Atoi(string(m[4]))
+		for token := string(m[1]); token != ""; token = token[1:] {
+			if model.WroteLine(token, m[2][0], index, hash) {
+				if token != own {
+					return token
+				}
+				break
+			}
 		}
 	}
 	return ""
@@ -143,7 +155,7 @@ func streamFindings(f *Facts, kinds ...Damage) []Finding {
 				continue
 			}
 			session := "first attach"
-			if first := c.exec.Attaches[0]; first != c.session {
+			if c.exec.firstSession() != c.session {
 				session = "attach again"
 			}
 			out = append(out, Finding{Call: c.session, Detail: string(k) + ", " + session, State: f.stateName(c.exec.Start), Also: []*model.Call{c.exec.Start},
@@ -153,6 +165,16 @@ func streamFindings(f *Facts, kinds ...Damage) []Finding {
 		}
 	}
 	return out
+}
+
+// firstSession is the first attach that was not refused.
+func (x *Exec) firstSession() *model.Call {
+	for _, s := range x.Attaches {
+		if s.Attach != nil {
+			return s
+		}
+	}
+	return nil
 }
 
 func streamByte(name string) byte {

@@ -48,7 +48,16 @@ func (p Payload) seed(stream byte) int {
 	return h
 }
 
-// Line returns numbered line i (from 1) with the running hash h.
+// WroteLine reports whether the exec with token writes numbered line index with this hash.
+func WroteLine(token string, stream byte, index, hash int) bool {
+	h := Payload{Token: token}.seed(stream)
+	for i := 1; i <= index; i++ {
+		h = nextHash(h, i)
+	}
+	return h == hash
+}
+
+// line returns numbered line i (from 1) with the running hash h.
 func (p Payload) line(stream byte, i, h int) string {
 	return fmt.Sprintf("%s %c %06d %06d", p.Token, stream, i, h)
 }
