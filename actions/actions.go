@@ -101,9 +101,13 @@ func pickBox(src model.Source, b model.Belief, want model.State) model.Ref {
 	return model.Pick(src, b.Boxes).Ref
 }
 
-// pickExec draws an exec: one for which want is true if there is any, now and then any other.
+// pickExec draws an exec: one for which want is true if there is any, mostly one of the latest, now
+// and then any other.
 func pickExec(src model.Source, b model.Belief, want func(model.BelievedExec) bool) model.Ref {
 	if wanted := b.ExecsWhere(want); len(wanted) > 0 && !model.Chance(src, 15) {
+		if n := len(wanted); n > 2 && model.Chance(src, 75) {
+			wanted = wanted[n-2:]
+		}
 		return model.Pick(src, wanted).Ref
 	}
 	return model.Pick(src, b.Execs).Ref

@@ -40,7 +40,7 @@ func (create) Ready(b model.Belief) bool { return len(b.Boxes) < maxBoxes }
 func (create) Draw(src model.Source, b model.Belief) model.Step {
 	s := model.Step{Action: "create", Bind: b.NextBox()}
 	switch {
-	case model.Chance(src, 25):
+	case model.Chance(src, 35):
 		s.Args = args("name", model.Pick(src, []string{"n1", "n1", "n1", "n2"}))
 	case model.Chance(src, 12):
 		s.Args = args("bad", model.Pick(src, []string{"cpus-zero", "cpus-huge", "memory-negative", "name-blank", "unknown-image"}))
@@ -74,6 +74,6 @@ func (create) Perform(ctx context.Context, env *Env, s model.Step) {
 	if len(c.Boxes) == 1 {
 		id = c.Boxes[0].ID
 	}
-	done(id)
+	done(id, c.Outcome != model.Unknown)
 	env.Refs.BindBox(s.Bind, id)
 }

@@ -22,9 +22,9 @@ type Env struct {
 	Index  int    // of the step in the plan, or model.Harness
 	Who    string // the client
 	// Owned is told of every box id the stack hands out, and of creates in flight, so that the
-	// journal's ids can be accounted for.
+	// journal's ids can be accounted for. A create without an answer may have made a box all the same.
 	Owned interface {
-		Begin() (done func(id string))
+		Begin() (done func(id string, answered bool))
 	}
 }
 
@@ -118,6 +118,17 @@ func (r *Refs) Exec(ref model.Ref) (id string, box model.Ref, pay *model.Payload
 	return "00000000-0000-4000-8000-" + strings.ToLower(h[:12]), "", nil
 }
 
+// knows reports whether id is one that a create of this run was given. A server may have named the
+// box as it liked.
+func (r *Refs) knows(id string) bool {
+	for ref := range r.table {
+		if b, ok := r.get(ref); ok && ref.IsBox() && b.id == id {
+			return true
+		}
+	}
+	return false
+}
+
 // Token returns what begins the names of this run.
 func (r *Refs) Token() string { return r.token }
 
@@ -198,7 +209,7 @@ func (e *Env) decode(c *model.Call, body []byte) {
 		}
 		if json.Unmarshal(body, &l) == nil {
 			for _, b := range l.Boxes {
-				if strings.HasPrefix(b.Name, e.Refs.token+"-") {
+				if strings.HasPrefix(b.Name, e.Refs.token+"-") || e.Refs.knows(b.ID) {
 					c.Boxes = append(c.Boxes, b.view())
 				}
 			}

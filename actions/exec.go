@@ -178,11 +178,15 @@ func (e *Env) attach(ctx context.Context, ref model.Ref, how attachStep) bool {
 	if pay != nil {
 		limit += pay.Duration()
 	}
-	ctx, cancel := context.WithTimeout(ctx, limit)
+	bounded, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	e.Rec.begin(c)
-	a, res, err := e.Client.Attach(ctx, c.BoxID, c.ExecID, stack.AttachOptions{ReadOnly: how.readOnly, CutAfter: how.cut, Now: e.Rec.Now})
+	a, res, err := e.Client.Attach(bounded, c.BoxID, c.ExecID, stack.AttachOptions{ReadOnly: how.readOnly, CutAfter: how.cut, Now: e.Rec.Now})
 	e.answer(c, res, err)
+	if a != nil && a.TimedOut && ctx.Err() != nil {
+		// The plan ended before the exec had its time: we cut the session, it was not silent too long.
+		a.TimedOut, a.Cut = false, true
+	}
 	c.Attach = a
 	e.Rec.end(c)
 	if a == nil {

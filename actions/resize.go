@@ -24,7 +24,7 @@ func (resize) Spec() *model.Spec {
 func (resize) Ready(b model.Belief) bool { return len(b.Execs) > 0 }
 
 func (resize) Draw(src model.Source, b model.Belief) model.Step {
-	s := model.Step{Action: "resize", On: pickExec(src, b, func(x model.BelievedExec) bool { return x.TTY })}
+	s := model.Step{Action: "resize", On: pickExec(src, b, func(x model.BelievedExec) bool { return x.TTY && x.Long })}
 	if model.Chance(src, 70) {
 		s.Args = args("rows", strconv.Itoa(20+src.Intn(40)), "cols", strconv.Itoa(61+src.Intn(80)))
 	}

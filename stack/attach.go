@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptrace"
 	"strings"
+	"sync/atomic"
 
 	"github.com/coder/websocket"
 
@@ -32,10 +34,16 @@ func (c *Client) Attach(ctx context.Context, box, exec string, opt AttachOptions
 	if c.endpoint.Key != "" {
 		header.Set("Authorization", "Bearer "+c.endpoint.Key)
 	}
-	conn, res, err := websocket.Dial(ctx, u, &websocket.DialOptions{HTTPClient: c.http, HTTPHeader: header, CompressionMode: websocket.CompressionDisabled})
+	// A handshake is a GET, which the transport sends again when a kept connection turns out dead; a
+	// repeat may find its own first try attached.
+	var conns atomic.Int32
+	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { conns.Add(1) }})
+	conn, res, err := websocket.Dial(traced, u, &websocket.DialOptions{HTTPClient: c.http, HTTPHeader: header, CompressionMode: websocket.CompressionDisabled})
+	out := Response{Conns: int(conns.Load())}
 	if err != nil {
-		if res == nil {
-			return nil, Response{}, fmt.Errorf("attach: %w", err)
+		if res == nil || res.StatusCode == http.StatusSwitchingProtocols {
+			// An upgrade that is none leaves nothing to read, so it says no more than silence does.
+			return nil, out, fmt.Errorf("attach: %w", err)
 		}
 		// The library hands out at most the first kilobyte of a refusal, which is all we keep anyway.
 		body := make([]byte, model.MaxBody)
@@ -43,12 +51,14 @@ func (c *Client) Attach(ctx context.Context, box, exec string, opt AttachOptions
 		if res.Body != nil {
 			n, _ = res.Body.Read(body)
 		}
-		return nil, Response{Status: res.StatusCode, Body: body[:n], Conns: 1}, nil
+		out.Status, out.Body = res.StatusCode, body[:n]
+		return nil, out, nil
 	}
 	defer conn.CloseNow()
 	// The backlog comes as one frame of up to 256 KiB and a byte.
 	conn.SetReadLimit(-1)
-	return readSession(ctx, conn, opt), Response{Status: res.StatusCode, Conns: 1}, nil
+	out.Status = res.StatusCode
+	return readSession(ctx, conn, opt), out, nil
 }
 
 func readSession(ctx context.Context, conn *websocket.Conn, opt AttachOptions) *model.Attach {
@@ -57,10 +67,12 @@ func readSession(ctx context.Context, conn *websocket.Conn, opt AttachOptions) *
 	for {
 		kind, msg, err := conn.Read(ctx)
 		if err != nil {
-			a.TimedOut = ctx.Err() != nil
+			// A session that the server closed is over, even if our time ran out at that moment.
 			var ce websocket.CloseError
 			if errors.As(err, &ce) {
 				a.Close = int(ce.Code)
+			} else {
+				a.TimedOut = ctx.Err() != nil
 			}
 			return a
 		}

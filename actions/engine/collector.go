@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,10 +15,10 @@ import (
 type collector struct {
 	src stack.JournalSource
 
-	mu      sync.Mutex
-	cursor  string
-	byBox   map[string][]stack.LogEntry
-	problem string
+	mu     sync.Mutex
+	cursor string
+	byBox  map[string][]stack.LogEntry
+	lost   time.Time // when lines were last dropped
 }
 
 func newCollector(src stack.JournalSource) *collector {
@@ -34,8 +35,8 @@ func (c *collector) collect(ctx context.Context) error {
 	}
 	c.cursor = next
 	for _, e := range entries {
-		if e.Lost {
-			c.problem = "the journal dropped lines"
+		if e.Lost && e.Time.After(c.lost) {
+			c.lost = e.Time
 		}
 		if s, _, ok := model.Sight(e.Message); ok {
 			c.byBox[s.BoxID] = append(c.byBox[s.BoxID], e)
@@ -44,11 +45,15 @@ func (c *collector) collect(ctx context.Context) error {
 	return nil
 }
 
-// slice returns what was logged about the boxes with the given ids.
+// slice returns what was logged about the boxes with the given ids. Lines that were dropped before
+// the run began were none of its own.
 func (c *collector) slice(ids map[string]bool, began time.Time) model.Journal {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	j := model.Journal{Kind: c.src.Describe(), Problem: c.problem}
+	j := model.Journal{Kind: c.src.Describe()}
+	if !c.lost.Before(began) {
+		j.Problem = "the journal dropped lines"
+	}
 	for id := range ids {
 		for _, e := range c.byBox[id] {
 			j.Entries = append(j.Entries, model.JournalEntry{At: int64(e.Time.Sub(began)), Unit: e.Unit, Message: e.Message})
@@ -74,6 +79,7 @@ func (c *collector) unclaimed(since time.Time, owned func(string) bool) []string
 			}
 		}
 	}
+	slices.Sort(out)
 	return out
 }
 

@@ -8,31 +8,35 @@ import (
 
 // ledger knows which box ids the campaign has been given, and which creates may still be given one.
 type ledger struct {
-	mu      sync.Mutex
-	owned   map[string]bool
-	told    map[string]bool // foreign ids that a history already holds
-	open    map[int]chan struct{}
-	next    int
-	unknown bool // some create was never answered: its id may appear and nobody can tell
+	mu    sync.Mutex
+	owned map[string]bool
+	told  map[string]bool // foreign ids that a history already holds
+	open  map[int]chan struct{}
+	next  int
+	lost  int // creates that were never answered: each accounts for one id that nobody was given
 }
 
 func newLedger() *ledger {
 	return &ledger{owned: map[string]bool{}, told: map[string]bool{}, open: map[int]chan struct{}{}}
 }
 
-// Begin tells that a create is being sent; call done with the id it gave, "" if none.
-func (l *ledger) Begin() (done func(id string)) {
+// Begin tells that a create is being sent; call done with the id it gave, "" if none, and whether it
+// was answered at all.
+func (l *ledger) Begin() (done func(id string, answered bool)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	n := l.next
 	l.next++
 	ch := make(chan struct{})
 	l.open[n] = ch
-	return func(id string) {
+	return func(id string, answered bool) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		if id != "" {
 			l.owned[id] = true
+		}
+		if !answered {
+			l.lost++
 		}
 		delete(l.open, n)
 		close(ch)
@@ -59,12 +63,33 @@ func (l *ledger) unaccounted(ctx context.Context, ids []string) []string {
 	defer l.mu.Unlock()
 	var out []string
 	for _, id := range ids {
-		if !l.owned[id] && !l.told[id] && !l.unknown {
-			l.told[id] = true
-			out = append(out, id)
+		if l.owned[id] || l.told[id] || l.excuse(id) {
+			continue
 		}
+		l.told[id] = true
+		out = append(out, id)
 	}
 	return out
+}
+
+// adopt takes id, which was found under a name of ours, for the box of a create without an answer,
+// if there is one that has none yet.
+func (l *ledger) adopt(id string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.owned[id] && !l.told[id] {
+		l.excuse(id)
+	}
+}
+
+// excuse reports whether a create without an answer can account for id, and lets it do so.
+func (l *ledger) excuse(id string) bool {
+	if l.lost == 0 {
+		return false
+	}
+	l.lost--
+	l.owned[id] = true
+	return true
 }
 
 // foreign returns the boxes that the runner made since then and that no create accounts for.

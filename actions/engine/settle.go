@@ -19,7 +19,9 @@ func (r *run) settle(ctx context.Context, h *model.History) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*h.Meta.Limits.Converge+h.Meta.Limits.Call)
 	defer cancel()
 	env := r.env(model.Harness, "")
-	if !interrupted {
+	if interrupted {
+		h.Meta.Aborted = "it was interrupted"
+	} else {
 		r.awaitExecs(ctx, env)
 		r.finalLook(ctx, env, h)
 	}
@@ -94,25 +96,35 @@ func (r *run) boxes() []model.Ref {
 // removeAll deletes every box of the run, also those that only the list knows, and looks again.
 func (r *run) removeAll(ctx context.Context, env *actions.Env) {
 	for _, ref := range r.boxes() {
-		begun := time.Now()
-		for wait := 3 * time.Millisecond; ; wait = min(2*wait, 200*time.Millisecond) {
-			c := env.Remove(ctx, ref)
-			pending := c.Status == 400 || c.Status == 409
-			if !pending || time.Since(begun) > env.Limits.Converge || !actions.Pause(ctx, wait) {
-				break
-			}
-		}
+		insist(ctx, env.Limits.Converge, func() *model.Call { return env.Remove(ctx, ref) })
 		env.Look(ctx, ref)
 	}
-	known := map[string]bool{}
-	for _, c := range r.rec.Calls() {
-		if c.Op == model.OpCreate && len(c.Boxes) == 1 {
-			known[c.Boxes[0].ID] = true
-		}
-	}
+	known := runIDs(r.rec.Calls())
 	for _, b := range env.List(ctx).Boxes {
 		if !known[b.ID] {
-			env.RemoveID(ctx, b.ID)
+			r.engine.ledger.adopt(b.ID)
+			insist(ctx, env.Limits.Converge, func() *model.Call { return env.RemoveID(ctx, b.ID) })
+		}
+	}
+}
+
+// removeTries is how often a removal is sent that the server does not answer, or answers with an
+// error of its own.
+const removeTries = 3
+
+// insist sends a removal until it is answered for good: again while the box is in the middle of a
+// change, and a few times when there is no good answer, for a box must not be left behind.
+func insist(ctx context.Context, limit time.Duration, remove func() *model.Call) {
+	begun, tries := time.Now(), 0
+	for wait := 3 * time.Millisecond; ; wait = min(2*wait, 200*time.Millisecond) {
+		c := remove()
+		bad := c.Outcome == model.Unknown || c.Status >= 500
+		if bad {
+			tries++
+		}
+		again := c.Status == 400 || c.Status == 409 || bad && tries < removeTries
+		if !again || time.Since(begun) > limit || !actions.Pause(ctx, wait) {
+			return
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -39,16 +40,26 @@ type Folder struct {
 // OpenFolder makes dir if it is missing. A folder of an earlier run is refused rather than mixed up.
 func OpenFolder(dir string) (*Folder, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("make run folder: %w", err)
 	}
-	entries, err := os.ReadDir(dir)
-	if err != nil {
+	if err := Vacant(dir); err != nil {
 		return nil, err
-	}
-	if len(entries) > 0 {
-		return nil, fmt.Errorf("folder %s is not empty; name a new one", dir)
 	}
 	return &Folder{dir: dir}, nil
+}
+
+// Vacant returns nil if dir is empty or does not exist, so that OpenFolder would take it.
+func Vacant(dir string) error {
+	entries, err := os.ReadDir(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return fmt.Errorf("read run folder: %w", err)
+	case len(entries) > 0:
+		return fmt.Errorf("folder %s is not empty; name a new one", dir)
+	}
+	return nil
 }
 
 // Dir returns the folder's path.
@@ -106,15 +117,9 @@ type Saved struct {
 // ReadFolder reads the histories of a run folder, or the one history of a folder inside it, in order.
 // read is called for each; unreadable ones are returned as errors that name the file.
 func ReadFolder(dir string, vocab model.Vocabulary, read func(Saved)) []error {
-	subs := []string{dir}
-	if _, err := os.Stat(filepath.Join(dir, historyFile)); errors.Is(err, os.ErrNotExist) {
-		var err error
-		if subs, err = filepath.Glob(filepath.Join(dir, "*", historyFile)); err != nil {
-			return []error{err}
-		}
-		for i := range subs {
-			subs[i] = filepath.Dir(subs[i])
-		}
+	subs, err := historyFolders(dir)
+	if err != nil {
+		return []error{err}
 	}
 	var errs []error
 	for _, sub := range subs {
@@ -126,6 +131,29 @@ func ReadFolder(dir string, vocab model.Vocabulary, read func(Saved)) []error {
 		read(s)
 	}
 	return errs
+}
+
+// historyFolders returns dir itself if it holds a history, or else the folders in it that do.
+func historyFolders(dir string) ([]string, error) {
+	if hasHistory(dir) {
+		return []string{dir}, nil
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("read run folder: %w", err)
+	}
+	var out []string
+	for _, e := range entries {
+		if sub := filepath.Join(dir, e.Name()); hasHistory(sub) {
+			out = append(out, sub)
+		}
+	}
+	return out, nil
+}
+
+func hasHistory(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, historyFile))
+	return err == nil
 }
 
 func readSaved(sub string, vocab model.Vocabulary) (Saved, error) {

@@ -76,12 +76,37 @@ Exit codes: 0 nothing found, 1 violation found or a replayed case still fails, 2
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetHelpCommand(helpCmd(root))
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usagef("%s: %v; see %s --help", cmd.CommandPath(), err, cmd.CommandPath())
 	})
 	root.AddCommand(a.runCmd(), a.replayCmd(), a.shrinkCmd(), a.judgeCmd(), a.corpusCmd(), a.bugsCmd(), a.proveCmd(), a.twoSidedCmd(),
 		a.stackCmd(), a.actionsCmd(), a.invariantsCmd())
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		if c.Name() == "completion" { // cobra's own says nothing about a shell it does not know
+			c.Args, c.RunE = noCommand, func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+		}
+	}
 	return root
+}
+
+// helpCmd is cobra's help command, except that an unknown name is a mistake.
+func helpCmd(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use: "help [COMMAND]", Short: "Help about any command",
+		RunE: func(_ *cobra.Command, args []string) error {
+			cmd, rest, err := root.Find(args)
+			if err == nil && len(rest) > 0 {
+				err = noCommand(cmd, rest)
+			}
+			if err != nil {
+				return err
+			}
+			cmd.InitDefaultHelpFlag()
+			return cmd.Help()
+		},
+	}
 }
 
 // noCommand is the argument check of commands that only have subcommands.
@@ -116,23 +141,33 @@ func (a *app) code(err error) int {
 	var e exit
 	var u *usage
 	var broken *campaign.BrokenError
+	var start *startError
 	switch {
 	case err == nil:
 		return ExitOK
 	case errors.As(err, &e):
 		return int(e)
-	case errors.As(err, &u), live.IsConfig(err), errors.Is(err, os.ErrPermission), errors.Is(err, os.ErrNotExist), errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.EROFS):
-		fmt.Fprintln(a.err, "chaos: "+oneLine(err))
-		return ExitUsage
-	case errors.As(err, &broken):
-		fmt.Fprintln(a.err, "chaos: "+oneLine(err))
+	case errors.As(err, &start), errors.As(err, &broken):
+		a.complain(err)
 		return ExitBroken
+	case errors.As(err, &u), live.IsConfig(err), errors.Is(err, os.ErrPermission), errors.Is(err, os.ErrNotExist), errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.EROFS):
+		a.complain(err)
+		return ExitUsage
 	case errors.Is(err, context.Canceled):
 		fmt.Fprintln(a.err, "chaos: interrupted")
 		return ExitInconclusive
 	}
-	fmt.Fprintln(a.err, "chaos: "+oneLine(err))
+	a.complain(err)
 	return ExitBroken
+}
+
+// complain prints err on one line that says which program it is from.
+func (a *app) complain(err error) {
+	text := oneLine(err)
+	if !strings.HasPrefix(text, "chaos ") && !strings.HasPrefix(text, "chaos:") {
+		text = "chaos: " + text
+	}
+	fmt.Fprintln(a.err, text)
 }
 
 func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }

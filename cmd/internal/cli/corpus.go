@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strings"
 	"text/tabwriter"
@@ -20,7 +22,13 @@ func (a *app) corpusCmd() *cobra.Command {
 	cmd := &cobra.Command{Use: "corpus", Short: "Look after saved cases", Args: noCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
 	cmd.PersistentFlags().StringVar(&dir, "corpus", defaultCorpus, "folder of cases")
-	ls := &cobra.Command{Use: "ls", Short: "List the cases", Args: argCount(0, 0, ""), RunE: func(*cobra.Command, []string) error { return a.corpusList(dir) }}
+	ls := &cobra.Command{Use: "ls", Short: "List the cases", Args: argCount(0, 0, ""), RunE: func(cmd *cobra.Command, _ []string) error {
+		// The default folder may be missing, before anything was found; a folder that was named may not.
+		if _, err := os.Stat(dir); err != nil && cmd.Flags().Changed("corpus") {
+			return usagef("--corpus: %v; name a folder of cases", err)
+		}
+		return a.corpusList(dir)
+	}}
 	show := &cobra.Command{Use: "show CASE", Short: "Print one case", Args: argCount(1, 1, "the name or path of one case"),
 		RunE: func(_ *cobra.Command, args []string) error { return a.corpusShow(dir, args[0]) }}
 	promote := &cobra.Command{Use: "promote CASE", Short: "Copy a case into the regression suite", Args: argCount(1, 1, "the name of one case"),
@@ -72,7 +80,7 @@ func (a *app) corpusShow(dir, name string) error {
 
 // caseError words the failure to load a case given by name.
 func caseError(dir, name string, err error) error {
-	if os.IsNotExist(err) {
+	if errors.Is(err, fs.ErrNotExist) {
 		return usagef("no case %s: neither a file nor a name in %s; see chaos corpus ls", name, dir)
 	}
 	return usagef("%v", err)

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -77,9 +78,30 @@ func (f *proveFlags) check() ([]bugs.Bug, error) {
 	return out, nil
 }
 
+// checkPlaces checks, before hours of work, that its results can be written.
+func (f *proveFlags) checkPlaces() error {
+	if f.corpus != "" {
+		if err := usableFolder("--corpus", f.corpus); err != nil {
+			return err
+		}
+	}
+	if f.markdown != "" {
+		if err := usableFile("--markdown", f.markdown); err != nil {
+			return err
+		}
+	}
+	if f.jsonFile != "" {
+		return usableFile("--json-file", f.jsonFile)
+	}
+	return nil
+}
+
 func (a *app) prove(ctx context.Context, f proveFlags) error {
 	list, err := f.check()
 	if err != nil {
+		return err
+	}
+	if err := f.checkPlaces(); err != nil {
 		return err
 	}
 	var store *corpus.Store
@@ -100,11 +122,11 @@ func (a *app) prove(ctx context.Context, f proveFlags) error {
 	defer cleanRig.Close()
 	began := time.Now()
 	trials := a.trials(ctx, f, list, cleanRig, store)
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
 	var rows []campaign.Row
 	for _, b := range list {
+		if len(trials[b.ID]) == 0 {
+			continue // interrupted before its turn
+		}
 		rows = append(rows, campaign.SumUp(string(b.ID), b.Reference, trials[b.ID]))
 	}
 	fmt.Fprintln(a.out)
@@ -112,6 +134,9 @@ func (a *app) prove(ctx context.Context, f proveFlags) error {
 	fmt.Fprintf(a.out, "%d bugs, %d seeds each, %s\n", len(list), f.seeds, time.Since(began).Round(time.Second))
 	if err := writeProof(f, rows, trials); err != nil {
 		return err
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
 	}
 	for _, r := range rows {
 		if len(r.Short()) > 0 {
@@ -147,13 +172,16 @@ func (a *app) trials(ctx context.Context, f proveFlags, list []bugs.Bug, clean *
 		wg.Go(func() {
 			for j := range jobs {
 				t := f.trial(ctx, j.bug, j.seed, clean)
+				if ctx.Err() != nil {
+					return // broken off: it says nothing
+				}
 				mu.Lock()
-				out[j.bug] = append(out[j.bug], t)
 				if store != nil && t.Case != nil {
 					if _, _, err := store.Add(t.Case); err != nil {
 						t.Error = err.Error()
 					}
 				}
+				out[j.bug] = append(out[j.bug], t)
 				fmt.Fprintln(a.err, report.TrialLine(t))
 				mu.Unlock()
 			}
@@ -179,7 +207,14 @@ func (f *proveFlags) trial(ctx context.Context, bug bugs.ID, seed int64, clean *
 	}
 	defer rig.Close()
 	cfg := campaign.Config{Duration: f.budget, Workers: f.workers, Shrink: campaign.ShrinkConfig{Budget: f.shrink, Parallel: f.workers}}
-	return campaign.Try(ctx, rig, clean, t, cfg, st.target.Describe(), report.Excerpt)
+	runCtx, cancel := watch(ctx, st.target)
+	defer cancel(nil)
+	t = campaign.Try(runCtx, rig, clean, t, cfg, st.target.Describe(), report.Excerpt)
+	var dead *deadStack
+	if errors.As(context.Cause(runCtx), &dead) {
+		t.Error = dead.Error()
+	}
+	return t
 }
 
 func writeProof(f proveFlags, rows []campaign.Row, trials map[bugs.ID][]campaign.Trial) error {

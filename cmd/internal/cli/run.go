@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -93,11 +94,16 @@ func (a *app) run(ctx context.Context, f runFlags) error {
 	if err := f.check(); err != nil {
 		return err
 	}
-	store, err := openCorpus(a, f.corpus)
-	if err != nil {
+	if err := usableFolder("--corpus", f.corpus); err != nil {
 		return err
 	}
-	folder, err := openRunFolder(f.out, f.seed)
+	if err := usableFolder("--out", cmp.Or(f.out, defaultOut)); err != nil {
+		return err
+	}
+	if err := campaign.Vacant(f.out); err != nil {
+		return usagef("--out: %v", err)
+	}
+	store, err := openCorpus(a, f.corpus)
 	if err != nil {
 		return err
 	}
@@ -106,6 +112,11 @@ func (a *app) run(ctx context.Context, f runFlags) error {
 		return err
 	}
 	defer st.close()
+	// Only now: a stack that cannot be had leaves no empty folder behind.
+	folder, err := openRunFolder(f.out, f.seed)
+	if err != nil {
+		return err
+	}
 	rig, err := campaign.NewRig(st.target)
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -33,6 +34,15 @@ bugs are switched on again unless --bug or --stack say otherwise. Ctrl-C keeps t
 }
 
 func (a *app) shrink(ctx context.Context, f replayFlags, name string, budget time.Duration, bugsGiven bool) error {
+	if f.parallel < 1 || f.parallel > 64 {
+		return usagef("--workers %d: want 1 to 64", f.parallel)
+	}
+	if _, err := f.check(); err != nil {
+		return err
+	}
+	if err := usableFolder("--corpus", f.corpus); err != nil {
+		return err
+	}
 	cases, _, err := f.cases([]string{name})
 	if err != nil {
 		return err
@@ -62,6 +72,10 @@ func (a *app) shrink(ctx context.Context, f replayFlags, name string, budget tim
 		OnBetter: func(p shrink.Progress) {
 			fmt.Fprintf(a.err, "%d steps after %d runs\n", len(p.Plan.Steps), p.Executions)
 		}})
+	var dead *deadStack
+	if errors.As(context.Cause(runCtx), &dead) {
+		return dead // runs on a dead stack say nothing about the case
+	}
 	if err != nil {
 		return err
 	}

@@ -40,7 +40,7 @@ func (a *app) stackCmd() *cobra.Command {
 func (a *app) stackUp(ctx context.Context, opt embedded.Options, asJSON bool) error {
 	s, err := embedded.Start(ctx, opt)
 	if err != nil {
-		return fmt.Errorf("start embedded stack: %w", err)
+		return &startError{err}
 	}
 	defer func() {
 		ctx, cancel := context.WithTimeout(context.Background(), stopLimit)

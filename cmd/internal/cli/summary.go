@@ -44,13 +44,20 @@ func (s *summary) claim() string {
 	case s.code() == ExitBroken:
 		return "nothing: the stack or the harness is broken"
 	case len(s.findings) > 0:
-		return fmt.Sprintf("%d findings", len(s.findings))
+		return findings(len(s.findings))
 	case s.interrupted:
 		return fmt.Sprintf("interrupted; nothing was found in %s plans", report.Thousands(judged))
 	case s.code() == ExitInconclusive:
 		return "nothing: too little was done or could be judged to call this a pass"
 	}
 	return fmt.Sprintf("no findings; a bug that shows in %.2g %% of plans or more would have been seen (95 %%)", 100*3/float64(judged))
+}
+
+func findings(n int) string {
+	if n == 1 {
+		return "1 finding"
+	}
+	return fmt.Sprintf("%d findings", n)
 }
 
 // summary prints the end of a run and returns its exit code as an error.

@@ -73,8 +73,16 @@ func (a *app) twoSided(ctx context.Context, f twoSidedFlags, names []string) err
 	if err != nil {
 		return err
 	}
-	if f.duration <= 0 || f.workers < 1 || f.workers > 64 {
-		return usagef("--duration %s and --workers %d: want a positive time and 1 to 64", f.duration, f.workers)
+	switch {
+	case f.duration <= 0:
+		return usagef("--duration %s: want a time like 1m", f.duration)
+	case f.workers < 1 || f.workers > 64:
+		return usagef("--workers %d: want 1 to 64", f.workers)
+	}
+	for _, s := range []stackFlags{base, candidate} {
+		if err := s.reach(ctx); err != nil {
+			return err
+		}
 	}
 	var cases []*corpus.Case
 	if len(names) > 0 {
@@ -109,6 +117,9 @@ func (a *app) searchBase(ctx context.Context, f twoSidedFlags, base stackFlags) 
 	c := &campaign.Campaign{Rig: rig, Events: campaign.Quiet{}, Stats: &campaign.Stats{}, Build: st.target.Describe(), Bugs: bugList(base.bugs), Excerpt: report.Excerpt,
 		Config: campaign.Config{Seed: f.seed, Duration: f.duration, Workers: f.workers, FailFast: true, Shrink: campaign.ShrinkConfig{Budget: f.duration, Parallel: f.workers}}}
 	findings, err := c.Run(ctx)
+	if err == nil && len(findings) == 0 && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
 	if err != nil || len(findings) == 0 {
 		return nil, err
 	}

@@ -42,6 +42,9 @@ func (f *stackFlags) check() (bugs.Set, error) {
 	if err != nil {
 		return nil, usagef("--bug: %v", err)
 	}
+	if f.stack == "embedded" && f.key != "" {
+		return nil, usagef("--key is for a stack given by URL; name it with --stack")
+	}
 	if f.stack != "embedded" && f.bugs != "" {
 		return nil, usagef("--bug switches bugs on in the embedded stack; it cannot be used with --stack %s", f.stack)
 	}
@@ -82,14 +85,27 @@ func (f *stackFlags) open(ctx context.Context) (*openStack, error) {
 	return &openStack{target: t, notes: notes, close: t.Close}, nil
 }
 
+// reach looks whether a stack given by URL is there, for commands that need it much later.
+func (f *stackFlags) reach(ctx context.Context) error {
+	if f.stack == "embedded" {
+		return nil
+	}
+	st, err := f.open(ctx)
+	if err != nil {
+		return err
+	}
+	st.close()
+	return nil
+}
+
 // syncInterval is how often the embedded runner reports. Upstream does every ten seconds; a shorter
 // interval gives more chances to whatever goes wrong around a report.
-const syncInterval = 250 * time.Millisecond
+const syncInterval = 100 * time.Millisecond
 
 func openEmbedded(ctx context.Context, set bugs.Set) (*openStack, error) {
 	s, err := embedded.Start(ctx, embedded.Options{Bugs: set, SyncInterval: syncInterval})
 	if err != nil {
-		return nil, fmt.Errorf("start embedded stack: %w", err)
+		return nil, &startError{err}
 	}
 	t := embedded.NewTarget(s)
 	return &openStack{target: t, notes: s.Notes(), close: func() {
@@ -99,6 +115,12 @@ func openEmbedded(ctx context.Context, set bugs.Set) (*openStack, error) {
 		_ = s.Stop(ctx) // the keeper ends everything even when it is slow to say so
 	}}, nil
 }
+
+// startError is an embedded stack that did not come up, whatever the reason.
+type startError struct{ err error }
+
+func (e *startError) Error() string { return fmt.Sprintf("start embedded stack: %v", e.err) }
+func (e *startError) Unwrap() error { return e.err }
 
 // watch ends ctx when the stack dies by itself; cause tells that it did.
 func watch(ctx context.Context, t stack.Target) (context.Context, context.CancelCauseFunc) {

@@ -45,7 +45,7 @@ func Clock(d time.Duration) string {
 
 // Violation prints what went wrong, for the engineer who must mend it.
 func Violation(w io.Writer, v model.Violation) {
-	fmt.Fprintf(w, "  promise  %s\n  source   %s\n  what     %s\n", v.Promise, v.Source, v.Message)
+	fmt.Fprintf(w, "  promise  %s\n  source   %s\n  what     %s\n", v.Promise, v.Source, strings.TrimSpace(v.Message))
 	if v.Allowed != "" {
 		fmt.Fprintf(w, "  allowed  %s\n  got      %s\n", v.Allowed, v.Got)
 	}
@@ -115,7 +115,7 @@ func Excerpt(h *model.History, v model.Violation) []string {
 		}
 		out = append(out, l.text)
 	}
-	return append(out, v.Message)
+	return append(out, strings.TrimSpace(v.Message))
 }
 
 func changes(c *model.Call) bool {
@@ -136,7 +136,7 @@ func CallLine(c *model.Call) string {
 	if c.Status == 0 {
 		answer = "no answer: " + c.Error
 	}
-	text := fmt.Sprintf("%9.1f ms  %s: %s %s → %s after %.1f ms", float64(c.Invoke)/1e6, who, c.Op, on, answer, float64(c.Return-c.Invoke)/1e6)
+	text := fmt.Sprintf("%s: %s %s → %s after %.1f ms", who, c.Op, on, answer, float64(c.Return-c.Invoke)/1e6)
 	switch {
 	case len(c.Boxes) == 1 && c.Op != model.OpList:
 		text += " status=" + c.Boxes[0].Status
@@ -154,7 +154,7 @@ func CallLine(c *model.Call) string {
 	case c.Outcome == model.Rejected:
 		text += " " + model.ParseError(c.Body).Message
 	}
-	return strings.Join(strings.Fields(text), " ")
+	return fmt.Sprintf("%9.1f ms  %s", float64(c.Invoke)/1e6, strings.Join(strings.Fields(text), " "))
 }
 
 // Counts prints what a campaign did, over a few lines.

@@ -1,0 +1,84 @@
+package api
+
+import (
+	"errors"
+	"time"
+
+	"chaos/stack/embedded/bugs"
+)
+
+// Config is what the api role reads from its standard input. Keys and RunnerToken are required.
+type Config struct {
+	Keys        []Key  `json:"keys"`         // who may call; several keys may share one organization
+	RunnerToken string `json:"runner_token"` // bearer token of the runner, in both directions
+	Bugs        string `json:"bugs"`         // seeded bugs to switch on, comma-separated
+	Log         string `json:"log"`          // where the log goes, as journal.Open reads it; "" = nowhere
+	StackID     string `json:"stack_id"`     // CHAOS_STACK in the environment of what the API itself runs, see path-bypass
+	BoxLimit    int    `json:"box_limit"`    // boxes an organization may have at once; 0 = DefaultBoxLimit
+	// CreateDelayMillis holds back the job of a new box, as the boot of a virtual machine would, so
+	// that the states in between can be seen.
+	CreateDelayMillis int `json:"create_delay_millis"`
+	// DatabaseMicros is how long the API awaits its database between reading and writing. The records
+	// of this API are in memory, so without it that time, in which BoxLite's API serves other requests,
+	// would not exist. 0 = DefaultDatabaseMicros, negative = none.
+	DatabaseMicros int `json:"database_micros"`
+	// ReadyWaitMillis bounds how long create and start wait for the box to run. 0 = 30,000.
+	ReadyWaitMillis int `json:"ready_wait_millis"`
+	// SweepMillis is the tick of the automatic stop and delete of idle boxes. 0 = 5,000.
+	SweepMillis int `json:"sweep_millis"`
+}
+
+// Key lets its holder act for one organization.
+type Key struct {
+	Key string `json:"key"`
+	Org string `json:"org"` // organization id, which is also the path prefix
+}
+
+// Defaults of Config.
+const (
+	DefaultBoxLimit       = 200
+	DefaultDatabaseMicros = 1000
+)
+
+var errConfig = errors.New("invalid configuration: keys with an organization and a runner token are required")
+
+// settled is a Config with its defaults filled in and its bugs parsed.
+type settled struct {
+	Config
+	bugs      bugs.Set
+	database  time.Duration
+	readyWait time.Duration
+	sweep     time.Duration
+}
+
+func (c Config) settle() (settled, error) {
+	if len(c.Keys) == 0 || c.RunnerToken == "" {
+		return settled{}, errConfig
+	}
+	for _, k := range c.Keys {
+		if k.Key == "" || k.Org == "" || reserved[k.Org] {
+			return settled{}, errConfig
+		}
+	}
+	set, err := bugs.Parse(c.Bugs)
+	if err != nil {
+		return settled{}, err
+	}
+	if c.BoxLimit == 0 {
+		c.BoxLimit = DefaultBoxLimit
+	}
+	return settled{
+		Config:    c,
+		bugs:      set,
+		database:  time.Duration(orDefault(c.DatabaseMicros, DefaultDatabaseMicros)) * time.Microsecond,
+		readyWait: time.Duration(orDefault(c.ReadyWaitMillis, 30_000)) * time.Millisecond,
+		sweep:     time.Duration(orDefault(c.SweepMillis, 5_000)) * time.Millisecond,
+	}, nil
+}
+
+func orDefault(v, def int) int {
+	if v == 0 {
+		return def
+	}
+	return v
+}

@@ -1,0 +1,52 @@
+package embedded
+
+import "time"
+
+// The keeper reads one order from its standard input and writes reports to its standard output,
+// one JSON object a line each.
+
+// keeperRole is the child role of the keeper.
+const keeperRole = "keeper"
+
+// serviceVar marks the API and the runner of a stack, stackVar everything in its boxes.
+const (
+	serviceVar = "CHAOS_SERVICE"
+	stackVar   = "CHAOS_STACK"
+	boxVar     = "BOXLITE_BOX_ID"
+)
+
+// order is what the keeper is to start.
+type order struct {
+	ID          string        `json:"id"`
+	Dir         string        `json:"dir"`
+	Bugs        string        `json:"bugs"`
+	BoxLimit    int           `json:"box_limit"`
+	FileJournal bool          `json:"file_journal"`
+	Sandbox     *int          `json:"sandbox"`
+	CreateDelay time.Duration `json:"create_delay"`
+	Sync        time.Duration `json:"sync"`
+	Key         string        `json:"key"`
+	OtherKey    string        `json:"other_key"`
+	RunnerToken string        `json:"runner_token"`
+}
+
+// report is what the keeper has to tell. Kind decides which other fields are set.
+type report struct {
+	Kind  string `json:"kind"`  // "dir", "ready", "dead", "stopped"
+	Error string `json:"error"` // of dead and stopped; "" = stopped without trouble
+
+	Dir    string   `json:"dir,omitempty"` // of dir and ready
+	API    string   `json:"api,omitempty"` // address, of ready
+	Runner string   `json:"runner,omitempty"`
+	PIDs   PIDs     `json:"pids"`
+	Notes  []string `json:"notes,omitempty"`
+	Log    logPlace `json:"log"`
+}
+
+// logPlace is where the journal of the stack can be read: a directory with the socket of its
+// journald, or a file.
+type logPlace struct {
+	Dir     string `json:"dir,omitempty"`
+	Varlink string `json:"varlink,omitempty"`
+	File    string `json:"file,omitempty"`
+}

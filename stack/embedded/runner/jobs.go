@@ -1,0 +1,216 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// jobQueue performs jobs: those of one box one after the other in the order they came, those of
+// different boxes at the same time.
+type jobQueue struct {
+	r  *Runner
+	wg sync.WaitGroup
+
+	mu      sync.Mutex
+	pending map[string][]job // by box; present while a worker has the box
+	known   map[string]bool  // ids of jobs that are queued or in progress
+}
+
+func newJobQueue(r *Runner) *jobQueue {
+	return &jobQueue{r: r, pending: map[string][]job{}, known: map[string]bool{}}
+}
+
+// add takes a job. One that is already here, because an answer of the API was lost on its way and
+// the job was handed out again, is not done twice.
+func (q *jobQueue) add(j job) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.known[j.ID] {
+		return
+	}
+	q.known[j.ID] = true
+	waiting, busy := q.pending[j.ResourceID]
+	q.pending[j.ResourceID] = append(waiting, j)
+	if !busy {
+		q.wg.Go(func() { q.work(j.ResourceID) })
+	}
+}
+
+// work performs the jobs of a box until there are none.
+func (q *jobQueue) work(box string) {
+	for {
+		q.mu.Lock()
+		jobs := q.pending[box]
+		if len(jobs) == 0 {
+			delete(q.pending, box)
+			q.mu.Unlock()
+			return
+		}
+		j := jobs[0]
+		q.pending[box] = jobs[1:]
+		q.mu.Unlock()
+
+		q.r.perform(j)
+
+		q.mu.Lock()
+		delete(q.known, j.ID)
+		q.mu.Unlock()
+	}
+}
+
+// wait returns when no job is in progress.
+func (q *jobQueue) wait() { q.wg.Wait() }
+
+// Delays between two tries to reach the API.
+const (
+	firstRetry = 20 * time.Millisecond
+	lastRetry  = time.Second
+)
+
+// poll asks the API for jobs until ctx ends.
+func (r *Runner) poll(ctx context.Context) {
+	delay := firstRetry
+	for ctx.Err() == nil {
+		jobs, err := r.api.poll(ctx)
+		if err != nil {
+			if ctx.Err() == nil && delay == lastRetry {
+				r.log.Warn("cannot poll for jobs", zap.Error(err))
+			}
+			pause(ctx, delay)
+			delay = min(2*delay, lastRetry)
+			continue
+		}
+		delay = firstRetry
+		for _, j := range jobs {
+			r.jobs.add(j)
+		}
+	}
+}
+
+// pause waits for d or for the end of ctx.
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}
+
+// perform does a job and tells the API how it went. The log lines are what a reader of the journal
+// tells the way of a request by; each is written before the API can know.
+func (r *Runner) perform(j job) {
+	log := r.log.With(zap.String("job_id", j.ID), zap.String("job_type", j.Type),
+		zap.String("resource_type", "box"), zap.String("resource_id", j.ResourceID))
+	log.Info("Executing job")
+	coreID, err := r.do(j)
+	if err != nil {
+		log.Error("Job failed", zap.String("error", err.Error()))
+	} else {
+		log.Info("Job completed successfully")
+	}
+	// A completion that is lost leaves the box in between for ever, so it is sent until it arrives.
+	for delay := firstRetry; ; delay = min(2*delay, lastRetry) {
+		sent := r.api.complete(r.working, j.ID, coreID, err)
+		if sent == nil || r.working.Err() != nil {
+			return
+		}
+		if final(sent) {
+			log.Warn("completion refused", zap.Error(sent))
+			return
+		}
+		pause(r.working, delay)
+	}
+}
+
+// do does the work of a job. Every kind can be repeated without harm.
+func (r *Runner) do(j job) (coreID string, err error) {
+	if !plainID(j.ResourceID) {
+		return "", fmt.Errorf("invalid argument: box id %q", j.ResourceID)
+	}
+	if j.Type == "CREATE_BOX" {
+		return r.createBox(j.ResourceID, j.Payload)
+	}
+	b, err := r.box(j.ResourceID)
+	switch {
+	case j.Type == "DESTROY_BOX" && err != nil:
+		return "", nil // it is gone already
+	case err != nil:
+		return "", err
+	}
+	switch j.Type {
+	case "START_BOX":
+		err = r.startBox(b)
+	case "STOP_BOX":
+		err = r.stopBox(b)
+	case "DESTROY_BOX":
+		err = r.destroyBox(b)
+	default:
+		err = fmt.Errorf("unsupported job type %q", j.Type)
+	}
+	return b.coreID, err
+}
+
+// createBox makes a box and starts it. A box that is already there is the answer to a job that was
+// repeated.
+func (r *Runner) createBox(id string, p payload) (string, error) {
+	if b, err := r.box(id); err == nil {
+		return b.coreID, nil
+	}
+	b := &box{
+		id:      id,
+		coreID:  newCoreID(),
+		dir:     filepath.Join(r.boxesDir(), id),
+		env:     r.boxEnv(id, p.Env),
+		workDir: p.WorkingDir,
+		execs:   map[string]*execution{},
+	}
+	if err := r.startBox(b); err != nil {
+		return "", errors.Join(err, removeAll(b.dir))
+	}
+	r.addBox(b)
+	r.log.Info("created box", zap.String("id", b.coreID), zap.String("name", id), zap.String("image", p.Image))
+	return b.coreID, nil
+}
+
+// syncLoop reports to the API at regular times which boxes really run.
+func (r *Runner) syncLoop(ctx context.Context) {
+	tick := time.NewTicker(r.cfg.sync)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		// The epoch first: the report is about what was so after it.
+		epoch := r.api.epoch.Load()
+		if err := r.api.sync(ctx, epoch, r.report()); err != nil && ctx.Err() == nil {
+			r.log.Warn("cannot report boxes", zap.Error(err))
+		}
+	}
+}
+
+func (r *Runner) report() []boxReport {
+	r.mu.RLock()
+	boxes := make([]*box, 0, len(r.boxes))
+	for _, b := range r.boxes {
+		boxes = append(boxes, b)
+	}
+	r.mu.RUnlock()
+	out := make([]boxReport, 0, len(boxes))
+	for _, b := range boxes {
+		state := "stopped"
+		if b.running() {
+			state = "running"
+		}
+		out = append(out, boxReport{ID: b.id, State: state})
+	}
+	return out
+}

@@ -1,0 +1,77 @@
+package runner
+
+import (
+	"bytes"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// This file holds the parts that only seeded bugs need. The clean stack never touches them.
+
+// scratch is the pool of output-bleed: buffers that are handed on and given back at once.
+var scratch = sync.Pool{New: func() any { b := make([]byte, 32<<10); return &b }}
+
+// eventQueue is the hop of stdout-race: output travels as events that a loop delivers in batches,
+// as between BoxLite's native library and its Go bindings, while the exit takes the short way.
+type eventQueue struct {
+	mu     sync.Mutex
+	events []func()
+}
+
+// eventTick is how often the loop looks at its queue.
+const eventTick = 10 * time.Millisecond
+
+func (q *eventQueue) add(to *output, id streamID, p []byte) {
+	p = bytes.Clone(p)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.events = append(q.events, func() { to.append(id, p) })
+}
+
+// loop delivers until stop is closed.
+func (q *eventQueue) loop(stop <-chan struct{}) {
+	tick := time.NewTicker(eventTick)
+	defer tick.Stop()
+	for {
+		select {
+		case <-stop:
+			return
+		case <-tick.C:
+		}
+		q.mu.Lock()
+		events := q.events
+		q.events = nil
+		q.mu.Unlock()
+		for _, deliver := range events {
+			deliver()
+		}
+	}
+}
+
+// abortListener makes the connections of attach-rst.
+type abortListener struct{ net.Listener }
+
+func (l abortListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &abortConn{TCPConn: c.(*net.TCPConn)}, nil
+}
+
+// abortConn is a connection that can be told to reset itself right after its next write.
+type abortConn struct {
+	*net.TCPConn
+	armed atomic.Bool
+}
+
+func (c *abortConn) Write(p []byte) (int, error) {
+	n, err := c.TCPConn.Write(p)
+	if c.armed.Load() {
+		_ = c.SetLinger(0)
+		_ = c.Close()
+	}
+	return n, err
+}

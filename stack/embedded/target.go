@@ -1,0 +1,108 @@
+package embedded
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"chaos/model"
+	"chaos/stack"
+	"chaos/stack/journal"
+)
+
+// limits are the deadlines of the embedded stack. Everything takes milliseconds here; the rest is
+// slack for a machine that is busy with something else.
+var limits = model.Limits{Call: 40 * time.Second, Resolve: 4 * time.Second, Converge: 4 * time.Second, Stall: 400 * time.Millisecond}
+
+// runnerUnit is the identifier under which the runner logs.
+const runnerUnit = "boxlite-runner"
+
+// Target is the embedded stack as the engine sees it.
+type Target struct {
+	stack  *Stack
+	client *stack.Client
+}
+
+var _ stack.Target = (*Target)(nil)
+
+// NewTarget returns s as a target. Close it before s is stopped.
+func NewTarget(s *Stack) *Target {
+	return &Target{stack: s, client: stack.New(stack.Endpoint{URL: s.URL(), Key: s.Key()})}
+}
+
+// Close drops the client's connections.
+func (t *Target) Close() { t.client.Close() }
+
+// Client implements stack.Target.
+func (t *Target) Client() *stack.Client { return t.client }
+
+// Profile implements stack.Target.
+func (t *Target) Profile() string { return "cloud" }
+
+// Limits implements stack.Target.
+func (t *Target) Limits() model.Limits { return limits }
+
+// Exclusive implements stack.Target: the stack is private.
+func (t *Target) Exclusive() bool { return true }
+
+// ExecLogged implements stack.Target.
+func (t *Target) ExecLogged() bool { return true }
+
+// Dead implements stack.Target.
+func (t *Target) Dead() <-chan error { return t.stack.Dead() }
+
+// Describe implements stack.Target.
+func (t *Target) Describe() string {
+	if b := t.stack.Bugs().String(); b != "" {
+		return "embedded +" + b
+	}
+	return "embedded"
+}
+
+// Journal implements stack.Target.
+func (t *Target) Journal() stack.JournalSource { return runnerLog{t.stack.Journal()} }
+
+// Residue implements stack.Target.
+func (t *Target) Residue(ctx context.Context) ([]model.Residue, bool, error) {
+	left, err := t.stack.Residue(ctx)
+	if err != nil {
+		return nil, true, err
+	}
+	out := make([]model.Residue, 0, len(left))
+	for _, l := range left {
+		what := "directory " + l.Path
+		if l.PID != 0 {
+			what = fmt.Sprintf("process %d: %s", l.PID, l.Command)
+		}
+		out = append(out, model.Residue{BoxID: l.BoxID, What: what})
+	}
+	return out, true, nil
+}
+
+// runnerLog is the runner's part of a journal.
+type runnerLog struct{ reader journal.Reader }
+
+func (l runnerLog) Describe() string { return l.reader.Describe() }
+
+// Since implements stack.JournalSource.
+func (l runnerLog) Since(ctx context.Context, cursor string) ([]stack.LogEntry, string, error) {
+	if err := l.reader.Sync(ctx); err != nil {
+		return nil, cursor, err
+	}
+	entries, next, err := l.reader.Scan(ctx, journal.Cursor(cursor))
+	if errors.Is(err, journal.ErrLost) {
+		return []stack.LogEntry{{Time: time.Now(), Unit: runnerUnit, Lost: true}}, cursor, nil
+	}
+	if err != nil {
+		return nil, cursor, err
+	}
+	var out []stack.LogEntry
+	for _, e := range entries {
+		lost := journal.Suppressed(e)
+		if e.Identifier == runnerUnit || lost {
+			out = append(out, stack.LogEntry{Time: e.Time, Unit: e.Identifier, Message: e.Message, Lost: lost})
+		}
+	}
+	return out, string(next), nil
+}

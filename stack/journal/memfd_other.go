@@ -1,0 +1,14 @@
+//go:build !linux
+
+package journal
+
+import (
+	"errors"
+	"fmt"
+	"net"
+)
+
+// sendMemfd fails: memory files, like journald, are Linux only.
+func sendMemfd(_ *net.UnixConn, entry []byte) error {
+	return fmt.Errorf("entry of %d bytes is too long for a datagram: %w", len(entry), errors.ErrUnsupported)
+}

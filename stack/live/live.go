@@ -1,0 +1,113 @@
+// Package live is a stack that is already running: BoxLite's API with its runner, or the embedded
+// stack of another process. Only boxes that chaos made are ever touched; the engine sees to that by
+// working with ids that its own creates returned.
+package live
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"time"
+
+	"chaos/model"
+	"chaos/stack"
+)
+
+// Config says which stack.
+type Config struct {
+	URL string // base without /v1, e.g. http://127.0.0.1:3000/api
+	Key string // bearer token
+}
+
+// limits are generous: a create waits up to 30 s for its box to boot, and the caller must wait
+// longer than the server does.
+var limits = model.Limits{Call: 75 * time.Second, Resolve: 20 * time.Second, Converge: 40 * time.Second, Stall: 2 * time.Second}
+
+// Target is a live stack.
+type Target struct {
+	client *stack.Client
+	dead   chan error
+}
+
+var _ stack.Target = (*Target)(nil)
+
+// Connect looks at the stack and returns it as a target. The path prefix is what /v1/me says.
+func Connect(ctx context.Context, cfg Config) (*Target, error) {
+	u, err := url.Parse(cfg.URL)
+	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+		return nil, &ConfigError{fmt.Sprintf("stack URL %q is not an http or https URL, like http://127.0.0.1:3000/api", cfg.URL)}
+	}
+	if !loopback(u.Hostname()) {
+		return nil, &ConfigError{fmt.Sprintf("stack URL %q is not on this machine; only loopback addresses may be tested", cfg.URL)}
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	probe := stack.New(stack.Endpoint{URL: cfg.URL, Key: cfg.Key})
+	defer probe.Close()
+	res, err := probe.Do(ctx, stack.Request{Method: "GET", Path: "/me"})
+	if err != nil {
+		return nil, fmt.Errorf("reach stack: %w", err)
+	}
+	if res.Status == 401 || res.Status == 403 {
+		return nil, fmt.Errorf("reach stack: GET /v1/me answered %d: the key is not accepted; give it with --key or BOXLITE_API_KEY", res.Status)
+	}
+	var me struct {
+		PathPrefix string `json:"path_prefix"`
+	}
+	if res.Status != 200 || json.Unmarshal(res.Body, &me) != nil {
+		return nil, fmt.Errorf("reach stack: GET /v1/me answered %d and not who we are: is this a BoxLite API?", res.Status)
+	}
+	return &Target{client: stack.New(stack.Endpoint{URL: cfg.URL, Key: cfg.Key, Prefix: me.PathPrefix}), dead: make(chan error)}, nil
+}
+
+// ConfigError is a mistake of whoever configured the target.
+type ConfigError struct{ Text string }
+
+func (e *ConfigError) Error() string { return e.Text }
+
+// IsConfig reports whether err is a ConfigError.
+func IsConfig(err error) bool {
+	var c *ConfigError
+	return errors.As(err, &c)
+}
+
+func loopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
+
+// Close drops the client's connections.
+func (t *Target) Close() { t.client.Close() }
+
+// Client implements stack.Target.
+func (t *Target) Client() *stack.Client { return t.client }
+
+// Profile implements stack.Target.
+func (t *Target) Profile() string { return "cloud" }
+
+// Limits implements stack.Target.
+func (t *Target) Limits() model.Limits { return limits }
+
+// Describe implements stack.Target. The key never appears.
+func (t *Target) Describe() string { return t.client.Endpoint().URL }
+
+// Journal implements stack.Target: the log of a runner elsewhere is not read.
+func (t *Target) Journal() stack.JournalSource { return nil }
+
+// Exclusive implements stack.Target: others may use the stack.
+func (t *Target) Exclusive() bool { return false }
+
+// ExecLogged implements stack.Target.
+func (t *Target) ExecLogged() bool { return false }
+
+// Dead implements stack.Target.
+func (t *Target) Dead() <-chan error { return t.dead }
+
+// Residue implements stack.Target: the machine of a live stack is not searched.
+func (t *Target) Residue(context.Context) ([]model.Residue, bool, error) { return nil, false, nil }
