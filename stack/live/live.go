@@ -40,6 +40,9 @@ func Connect(ctx context.Context, cfg Config) (*Target, error) {
 	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
 		return nil, &ConfigError{fmt.Sprintf("stack URL %q is not an http or https URL, like http://127.0.0.1:3000/api", cfg.URL)}
 	}
+	if u.User != nil {
+		return nil, &ConfigError{"the stack URL holds a user or password; give the key with --key or BOXLITE_API_KEY"}
+	}
 	if !loopback(u.Hostname()) {
 		return nil, &ConfigError{fmt.Sprintf("stack URL %q is not on this machine; only loopback addresses may be tested", cfg.URL)}
 	}

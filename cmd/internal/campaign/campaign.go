@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -204,7 +205,7 @@ func (c *Campaign) save(finding *Finding, cs *corpus.Case) error {
 	if err != nil {
 		return fmt.Errorf("save case: %w", err)
 	}
-	if finding.Path == "" || added == corpus.New {
+	if finding.Path == "" || added == corpus.New || finding.Added == corpus.Duplicate {
 		finding.Added = added
 	}
 	if added != corpus.Duplicate {
@@ -225,10 +226,11 @@ func boxesOf(f Failure) []model.Ref {
 	return out
 }
 
-// Name is how people call the finding.
+// Name is how people call the finding: the name of its case in the corpus, which may be an earlier
+// one, or else the signature.
 func (f *Finding) Name() string {
-	if f.Case != nil && f.Case.Name != "" {
-		return f.Case.Name
+	if f.Path != "" {
+		return strings.TrimSuffix(filepath.Base(f.Path), corpus.Ext)
 	}
 	return strings.ReplaceAll(f.Violation.Signature.String(), " ", "")
 }

@@ -87,6 +87,9 @@ func caseError(dir, name string, err error) error {
 }
 
 func (a *app) corpusPromote(dir, suite, name string) error {
+	if err := usableFolder("--suite", suite); err != nil {
+		return err
+	}
 	store, err := openCorpus(a, dir)
 	if err != nil {
 		return err
@@ -111,5 +114,3 @@ func (a *app) corpusRemove(dir, name string) error {
 	fmt.Fprintln(a.out, "removed "+name)
 	return nil
 }
-
-func joinBugs(list []string) string { return strings.Join(list, ",") }

@@ -112,7 +112,7 @@ func (p *progress) Found(f campaign.Failure) {
 		return
 	}
 	p.clear()
-	fmt.Fprintf(p.app.out, "\nFOUND %s\n  after    %s, plan %d of %d steps\n", f.Violation.Signature, report.Clock(f.After), f.Index, len(f.Plan.Steps))
+	fmt.Fprintf(p.app.out, "\nFOUND %s\n  after    %s, in plan %d (%d steps)\n", f.Violation.Signature, report.Clock(f.After), f.Index, len(f.Plan.Steps))
 	report.Violation(p.app.out, f.Violation)
 }
 

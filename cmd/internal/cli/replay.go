@@ -55,7 +55,7 @@ func (f *replayFlags) cases(names []string) ([]*corpus.Case, []corpus.Report, er
 		}
 		var stale []corpus.Report
 		for _, b := range broken {
-			stale = append(stale, corpus.StaleReport("", b))
+			stale = append(stale, corpus.StaleReport(brokenName(b), b))
 		}
 		if len(cases)+len(stale) == 0 {
 			return nil, nil, usagef("no cases in %s; name another folder with --corpus, or find some with chaos run", f.corpus)
@@ -74,6 +74,15 @@ func (f *replayFlags) cases(names []string) ([]*corpus.Case, []corpus.Report, er
 		cases = append(cases, c)
 	}
 	return cases, nil, nil
+}
+
+// brokenName is the name of the case whose file gave err, "" if err does not say.
+func brokenName(err error) string {
+	var at *corpus.Error
+	if !errors.As(err, &at) {
+		return ""
+	}
+	return strings.TrimSuffix(filepath.Base(at.File), corpus.Ext)
 }
 
 // casePath finds the file of a case given by path or by name.
@@ -180,7 +189,11 @@ type jsonReport struct {
 func jsonReports(list []corpus.Report) []jsonReport {
 	out := []jsonReport{}
 	for _, r := range list {
-		out = append(out, jsonReport{r.Case, r.Signature.String(), string(r.Verdict), r.Failures, r.Runs, r.Detail})
+		signature := ""
+		if r.Signature.Invariant != "" { // a file that cannot be read has none
+			signature = r.Signature.String()
+		}
+		out = append(out, jsonReport{r.Case, signature, string(r.Verdict), r.Failures, r.Runs, r.Detail})
 	}
 	return out
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -12,6 +13,7 @@ import (
 	"chaos/cmd/internal/campaign"
 	"chaos/corpus"
 	"chaos/corpus/shrink"
+	"chaos/stack/embedded/bugs"
 )
 
 func (a *app) shrinkCmd() *cobra.Command {
@@ -49,7 +51,10 @@ func (a *app) shrink(ctx context.Context, f replayFlags, name string, budget tim
 	}
 	cs := *cases[0]
 	if !bugsGiven && f.stack == "embedded" {
-		f.bugs = joinBugs(cs.Bugs)
+		f.bugs = strings.Join(cs.Bugs, ",")
+		if _, err := bugs.Parse(f.bugs); err != nil {
+			return usagef("case %s: %v; name others with --bug", name, err)
+		}
 	}
 	store, err := openCorpus(a, f.corpus)
 	if err != nil {

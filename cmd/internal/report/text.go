@@ -2,8 +2,11 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -167,13 +170,14 @@ func Counts(w io.Writer, c campaign.Counts) {
 	}
 	if c.Inconclusive > 0 {
 		fmt.Fprintf(w, "  unjudged %s plans (%s):\n", Thousands(c.Inconclusive), Percent(float64(c.Inconclusive)/float64(max(1, c.Plans))))
-		var whys []string
-		for why := range c.Unjudged {
-			whys = append(whys, why)
-		}
-		sort.Strings(whys)
+		whys := slices.SortedFunc(maps.Keys(c.Unjudged), func(a, b string) int {
+			return cmp.Or(c.Unjudged[b]-c.Unjudged[a], strings.Compare(a, b))
+		})
 		for _, why := range whys[:min(3, len(whys))] {
 			fmt.Fprintf(w, "             %s (%d)\n", why, c.Unjudged[why])
+		}
+		if len(whys) > 3 {
+			fmt.Fprintf(w, "             … %d reasons more\n", len(whys)-3)
 		}
 	}
 }

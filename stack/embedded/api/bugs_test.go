@@ -24,21 +24,6 @@ func TestBug_NameRace(t *testing.T) {
 	}, patience, time.Millisecond)
 }
 
-func TestBug_QuotaRace(t *testing.T) {
-	g := newRig(t, withBug("quota-race"), func(c *Config) { c.BoxLimit = 2 })
-	require.Eventually(t, func() bool {
-		g.parallel(6, func(int) (string, string, string) { return "POST", "/v1/boxes", "" }, nil)
-		ids := g.listed("")
-		for _, id := range ids {
-			require.Equal(t, 204, g.do("DELETE", "/v1/boxes/"+id, "").status)
-		}
-		return len(ids) > 2
-	}, patience, time.Millisecond)
-	g.create("")
-	g.create("")
-	g.refused(g.do("POST", "/v1/boxes", ""), 429, "resource_exhausted", "2 of 2")
-}
-
 func TestBug_ListGhost(t *testing.T) {
 	g := newRig(t, withBug("list-ghost"))
 	id := g.create("")

@@ -52,9 +52,6 @@ func (s *Server) create(w http.ResponseWriter, r *http.Request, org string) erro
 func (s *Server) admit(ctx context.Context, org string, sp spec) (record, error) {
 	early := admission{uniqueName: s.cfg.bugs.Has(bugs.NameRace)}
 	atomic := admission{uniqueName: !early.uniqueName, limit: s.cfg.BoxLimit}
-	if s.cfg.bugs.Has(bugs.QuotaRace) {
-		early.limit, atomic.limit = s.cfg.BoxLimit, 0
-	}
 	if err := s.store.admissible(org, sp, early); err != nil {
 		return record{}, err
 	}

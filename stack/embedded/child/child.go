@@ -50,11 +50,11 @@ func Dispatch() {
 }
 
 // Command returns an unstarted command that runs role in a new process of this executable, with an
-// environment that holds nothing but PATH, HOME, TMPDIR and the role. Append to Env as needed.
+// environment that holds nothing but PATH, HOME, TMPDIR, GORACE and the role. Append to Env as needed.
 func Command(role string, args ...string) *exec.Cmd {
 	cmd := exec.Command("/proc/self/exe", args...)
 	cmd.Env = []string{env + "=" + role}
-	for _, k := range []string{"PATH", "HOME", "TMPDIR"} {
+	for _, k := range []string{"PATH", "HOME", "TMPDIR", "GORACE"} {
 		if v, ok := os.LookupEnv(k); ok {
 			cmd.Env = append(cmd.Env, k+"="+v)
 		}

@@ -169,7 +169,11 @@ func (s *session) bye(code websocket.StatusCode, reason string) {
 func (s *session) write(ctx context.Context, live cursor) error {
 	var at cursor
 	if s.e.bugs.Has(bugs.ReplayDup) {
-		// The subscription was made before the upgrade; what came since is in the backlog as well.
+		// The subscription was made before the upgrade; what came since is in the backlog as well,
+		// which is copied once the caller has shown that it reads.
+		if err := s.conn.Ping(ctx); err != nil {
+			return err
+		}
 		if frames, _ := s.e.out.next(&at); frames != nil {
 			if err := s.sendAll(ctx, frames); err != nil {
 				return err

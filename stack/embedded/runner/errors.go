@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"go.uber.org/zap"
 
@@ -82,7 +83,32 @@ func (r *Runner) writeError(w http.ResponseWriter, err error) {
 	if status >= http.StatusInternalServerError {
 		r.log.Error("request failed", zap.Int("status", status), zap.String("error", text))
 	}
-	writeJSON(w, status, map[string]string{"error": text})
+	writeJSON(w, status, errorBody(text))
+}
+
+// errorClasses are the display prefixes with the code and the type of their class.
+var errorClasses = []struct{ prefix, code, kind string }{
+	{"box not found: ", "not_found", "NotFoundError"},
+	{"execution not found: ", "not_found", "NotFoundError"},
+	{"invalid argument: ", "invalid_argument", "InvalidArgumentError"},
+	{"invalid state: ", "invalid_state", "InvalidStateError"},
+	{"stopped: ", "stopped", "StoppedError"},
+	{"resource exhausted: ", "resource_exhausted", "ResourceExhaustedError"},
+	{"Execution error: ", "execution_failed", "ExecutionError"},
+	{"internal error: ", "internal", "InternalError"},
+}
+
+// errorBody is the body of an error. Upstream's runner sends the text alone; published clients take
+// the class of an error only from message, code and type, so those stand beside it.
+func errorBody(text string) map[string]string {
+	body := map[string]string{"error": text}
+	for _, c := range errorClasses {
+		if rest, ok := strings.CutPrefix(text, c.prefix); ok {
+			body["message"], body["code"], body["type"] = rest, c.code, c.kind
+			break
+		}
+	}
+	return body
 }
 
 // writeJSON answers with v as the body. A caller that went away is no concern of ours.

@@ -1,0 +1,64 @@
+package campaign
+
+import (
+	"context"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"chaos/model"
+	"chaos/stack"
+	"chaos/stack/embedded"
+	"chaos/stack/embedded/bugs"
+	"chaos/stack/embedded/child"
+)
+
+// patience is for things that take moments unless the machine is busy.
+const patience = time.Minute
+
+func TestMain(m *testing.M) {
+	child.Dispatch()
+	os.Exit(m.Run())
+}
+
+// startRig starts an embedded stack and a rig on it.
+func startRig(t *testing.T, set bugs.Set) (*Rig, *embedded.Target) {
+	t.Helper()
+	s, err := embedded.Start(t.Context(), embedded.Options{Bugs: set, SyncInterval: 100 * time.Millisecond})
+	require.NoError(t, err)
+	target := embedded.NewTarget(s)
+	rig, err := NewRig(target)
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		rig.Close()
+		target.Close()
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		require.NoError(t, s.Stop(ctx))
+	})
+	return rig, target
+}
+
+// noExcerpt words nothing.
+func noExcerpt(*model.History, model.Violation) []string { return nil }
+
+// listed returns the answer to a list of all boxes.
+func listed(t *testing.T, target stack.Target) string {
+	t.Helper()
+	res, err := target.Client().Do(t.Context(), stack.Request{Method: "GET", Path: "/boxes"})
+	require.NoError(t, err)
+	require.Equal(t, 200, res.Status)
+	return string(res.Body)
+}
+
+// requireNothingLeft checks that no box is listed, and that nothing of one stays on the machine.
+func requireNothingLeft(t *testing.T, target stack.Target) {
+	t.Helper()
+	require.NotContains(t, listed(t, target), "box_id")
+	require.Eventually(t, func() bool {
+		left, _, err := target.Residue(t.Context())
+		return err == nil && len(left) == 0
+	}, patience, 20*time.Millisecond)
+}

@@ -1,0 +1,202 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"chaos/cmd/internal/campaign"
+	"chaos/corpus"
+	"chaos/model"
+)
+
+func TestCode_OneLineAndAnExitCode(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		code int
+		text string
+	}{
+		{nil, ExitOK, ""},
+		{exit(ExitViolation), ExitViolation, ""},
+		{usagef("--plans %d is negative", -1), ExitUsage, "chaos: --plans -1 is negative\n"},
+		{usagef("chaos run: unknown flag"), ExitUsage, "chaos run: unknown flag\n"},
+		{fmt.Errorf("save case: %w", fs.ErrPermission), ExitUsage, "chaos: save case: permission denied\n"},
+		{&startError{fs.ErrNotExist}, ExitBroken, "chaos: start embedded stack: file does not exist\n"},
+		{&campaign.BrokenError{What: "time runs\n backwards"}, ExitBroken, "chaos: the harness is broken: time runs backwards\n"},
+		{&deadStack{errors.New("api ended")}, ExitBroken, "chaos: the stack has ended by itself: api ended\n"},
+		{errors.New("anything else"), ExitBroken, "chaos: anything else\n"},
+		{fmt.Errorf("get: %w", context.Canceled), ExitInconclusive, "chaos: interrupted\n"},
+	} {
+		var out strings.Builder
+		a := &app{err: &out}
+		require.Equal(t, c.code, a.code(c.err), "%v", c.err)
+		require.Equal(t, c.text, out.String())
+	}
+}
+
+func TestSummary_CodeAndClaim(t *testing.T) {
+	done := campaign.Counts{Plans: 300, Execs: 100}
+	finding := []*campaign.Finding{{}}
+	half, most := done, done
+	half.Inconclusive, most.Inconclusive = 150, 151
+	for name, c := range map[string]struct {
+		s     summary
+		code  int
+		claim string
+	}{
+		"clean":                        {summary{stats: done}, ExitOK, "no findings; a bug that shows in 1 % of plans or more would have been seen (95 %)"},
+		"half judged":                  {summary{stats: half}, ExitOK, "no findings; a bug that shows in 2 % of plans or more would have been seen (95 %)"},
+		"less than half judged":        {summary{stats: most}, ExitInconclusive, "nothing: too little was done or could be judged to call this a pass"},
+		"nothing done":                 {summary{}, ExitInconclusive, "nothing: too little"},
+		"no exec":                      {summary{stats: campaign.Counts{Plans: 3}}, ExitInconclusive, "nothing: too little"},
+		"interrupted":                  {summary{stats: done, interrupted: true}, ExitInconclusive, "interrupted; nothing was found in 300 plans"},
+		"found":                        {summary{stats: done, findings: finding}, ExitViolation, "1 finding"},
+		"found, then interrupted":      {summary{stats: done, findings: finding, interrupted: true}, ExitViolation, "1 finding"},
+		"found two":                    {summary{stats: done, findings: []*campaign.Finding{{}, {}}}, ExitViolation, "2 findings"},
+		"stack dead":                   {summary{stats: done, err: &deadStack{errors.New("x")}}, ExitBroken, "nothing: the stack or the harness is broken"},
+		"found, then the stack died":   {summary{stats: done, findings: finding, err: &deadStack{errors.New("x")}}, ExitViolation, "1 finding"},
+		"found, but harness is broken": {summary{stats: done, findings: finding, err: &campaign.BrokenError{What: "x"}}, ExitBroken, "nothing: the stack or the harness is broken"},
+	} {
+		require.Equal(t, c.code, c.s.code(), name)
+		require.Contains(t, c.s.claim(), c.claim, name)
+	}
+}
+
+func TestReplayCode(t *testing.T) {
+	for _, c := range []struct {
+		verdicts []corpus.Verdict
+		code     int
+	}{
+		{nil, ExitOK},
+		{[]corpus.Verdict{corpus.Fixed, corpus.Fixed}, ExitOK},
+		{[]corpus.Verdict{corpus.Fixed, corpus.Stale}, ExitInconclusive},
+		{[]corpus.Verdict{corpus.Errored, corpus.Fixed}, ExitInconclusive},
+		{[]corpus.Verdict{corpus.Stale, corpus.Failed}, ExitViolation},
+		{[]corpus.Verdict{corpus.Flaky, corpus.Stale}, ExitViolation},
+	} {
+		var reports []corpus.Report
+		for _, v := range c.verdicts {
+			reports = append(reports, corpus.Report{Verdict: v})
+		}
+		require.Equal(t, c.code, replayCode(reports), "%v", c.verdicts)
+	}
+}
+
+func TestUsableFolder(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	require.NoError(t, os.WriteFile(file, []byte("kept"), 0o644))
+	require.NoError(t, usableFolder("--out", dir))
+	require.NoError(t, usableFolder("--out", filepath.Join(dir, "a", "b", "c")))
+	for _, bad := range []string{"", file, filepath.Join(file, "below"), "/proc/none", "/proc/none/below"} {
+		err := usableFolder("--out", bad)
+		var u *usage
+		require.ErrorAs(t, err, &u)
+		require.True(t, strings.HasPrefix(err.Error(), "--out "+bad), err)
+		require.Contains(t, err.Error(), "name a")
+	}
+	requireOnly(t, dir, "file")
+}
+
+func TestUsableFile(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	require.NoError(t, os.WriteFile(file, []byte("kept"), 0o644))
+	require.NoError(t, usableFile("--markdown", file))
+	require.NoError(t, usableFile("--markdown", filepath.Join(dir, "new")))
+	for _, bad := range []string{dir, filepath.Join(file, "below"), filepath.Join(dir, "a", "b"), "/proc/none"} {
+		err := usableFile("--markdown", bad)
+		var u *usage
+		require.ErrorAs(t, err, &u)
+		require.True(t, strings.HasPrefix(err.Error(), "--markdown "+bad), err)
+	}
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.Equal(t, "kept", string(text))
+	requireOnly(t, dir, "file")
+}
+
+func requireOnly(t *testing.T, dir, name string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Len(t, entries, 1)
+	require.Equal(t, name, entries[0].Name())
+}
+
+func TestParseStack(t *testing.T) {
+	for text, want := range map[string]stackFlags{
+		"embedded":                             {stack: "embedded"},
+		" embedded  --bug stdout-race ":        {stack: "embedded", bugs: "stdout-race"},
+		"--bug=stdout-race,exit-zero embedded": {stack: "embedded", bugs: "stdout-race,exit-zero"},
+		"http://127.0.0.1:3000/api --key K":    {stack: "http://127.0.0.1:3000/api", key: "K"},
+	} {
+		got, err := parseStack("--base", text)
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+	}
+}
+
+func TestReplayCommand_NamesWhatIsNotTheDefault(t *testing.T) {
+	f := runFlags{stackFlags: stackFlags{stack: "embedded", bugs: "stdout-race"}, corpus: "mine"}
+	require.True(t, strings.HasSuffix(f.replayCommand("x"), " replay x --corpus mine --bug stdout-race"), f.replayCommand("x"))
+	f = runFlags{stackFlags: stackFlags{stack: "http://127.0.0.1:1/api", key: "secret"}, corpus: defaultCorpus}
+	require.True(t, strings.HasSuffix(f.replayCommand("x"), " replay x --stack http://127.0.0.1:1/api"), f.replayCommand("x"))
+	require.NotContains(t, f.replayCommand("x"), "secret")
+}
+
+func TestProgress_OnATerminalTheLineIsRedrawn(t *testing.T) {
+	var out, err strings.Builder
+	stats := &campaign.Stats{}
+	stats.Add(&model.History{Plan: model.Plan{Steps: make([]model.Step, 7)}}, model.Verdict{Status: model.Pass})
+	p := newProgress(&app{out: &out, err: &err, terminal: true}, runFlags{plans: 4}, stats, time.Now())
+	p.doing = "shrinking: 40 steps to 12 in 80 runs"
+	p.tick()
+	first := err.String()
+	require.Contains(t, first, "plans 1 · steps 7")
+	require.Contains(t, first, "3 plans left · shrinking: 40 steps to 12 in 80 runs")
+	p.doing = ""
+	p.tick()
+	second := strings.TrimPrefix(err.String(), first)
+	require.True(t, strings.HasPrefix(second, "\r"))
+	require.NotContains(t, second, "\n")
+	require.Len(t, []rune(second), len([]rune(first)), "the shorter line covers the longer one")
+	p.stop()
+	last := strings.TrimPrefix(err.String(), first+second)
+	require.Empty(t, strings.TrimSpace(last))
+	require.True(t, strings.HasSuffix(last, "\r"), "the terminal is left clean")
+	require.Empty(t, out.String())
+}
+
+func TestProgress_ElsewhereTheLinesAreFew(t *testing.T) {
+	var err strings.Builder
+	p := newProgress(&app{err: &err}, runFlags{duration: time.Minute}, &campaign.Stats{}, time.Now())
+	p.tick()
+	require.Empty(t, err.String(), "ten seconds have not passed")
+	p.lastLine = time.Now().Add(-time.Minute)
+	p.tick()
+	require.Equal(t, 1, strings.Count(err.String(), "\n"))
+	require.NotContains(t, err.String(), "\r")
+	require.Contains(t, err.String(), " left\n")
+}
+
+func TestOpenRunFolder_GivesEachRunItsOwn(t *testing.T) {
+	t.Chdir(t.TempDir())
+	seen := map[string]bool{}
+	for range 4 {
+		f, err := openRunFolder("", 7)
+		require.NoError(t, err)
+		require.False(t, seen[f.Dir()], f.Dir())
+		seen[f.Dir()] = true
+		require.True(t, strings.HasPrefix(f.Dir(), defaultOut+"/"))
+		require.Contains(t, f.Dir(), "-seed-7")
+	}
+}

@@ -1,0 +1,93 @@
+package corpus_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"chaos/actions"
+	"chaos/actions/engine"
+	"chaos/corpus"
+	"chaos/corpus/shrink"
+	"chaos/invariants"
+	"chaos/model"
+	"chaos/stack/embedded"
+	"chaos/stack/embedded/bugs"
+	"chaos/stack/embedded/child"
+)
+
+func TestMain(m *testing.M) {
+	child.Dispatch()
+	os.Exit(m.Run())
+}
+
+// buggyMiss is the chance that a case which fails as often as its certificate says is not seen to
+// fail on the stack with its bug. It is small, because the suite holds many cases and must not be flaky.
+const buggyMiss = 1e-5
+
+// TestRegressions runs every promoted case where it must fail and where it must pass.
+func TestRegressions(t *testing.T) {
+	cases, broken, err := corpus.LoadDir("regressions", actions.Vocabulary{})
+	require.NoError(t, err)
+	require.Empty(t, broken)
+	require.NotEmpty(t, cases, "no case has been promoted")
+	clean := startRig(t, nil)
+	for _, c := range cases {
+		t.Run(c.Name, func(t *testing.T) {
+			require.NotEmpty(t, c.Bugs, "a promoted case names the seeded bugs it needs, or nobody can tell that it still works")
+			buggy := startRig(t, c.Bugs)
+			r := corpus.Replay(t.Context(), c, buggy.predicate(c.Signature), corpus.ReplayOptions{Parallel: 3, Miss: buggyMiss, Vocab: actions.Vocabulary{}})
+			require.Contains(t, []corpus.Verdict{corpus.Failed, corpus.Flaky}, r.Verdict, "with %v: %s", c.Bugs, r)
+			require.Positive(t, r.Failures, "with %v it fails in another way: %s", c.Bugs, r)
+			r = corpus.Replay(t.Context(), c, clean.predicate(c.Signature), corpus.ReplayOptions{Parallel: 3, Vocab: actions.Vocabulary{}})
+			require.Equal(t, corpus.Fixed, r.Verdict, "on the clean stack: %s", r)
+		})
+	}
+}
+
+// rig performs and judges plans on an embedded stack.
+type rig struct {
+	engine *engine.Engine
+	serial atomic.Int64
+}
+
+func startRig(t *testing.T, on []string) *rig {
+	t.Helper()
+	set, err := bugs.Parse(strings.Join(on, ","))
+	require.NoError(t, err)
+	s, err := embedded.Start(t.Context(), embedded.Options{Bugs: set, SyncInterval: 40 * time.Millisecond})
+	require.NoError(t, err)
+	target := embedded.NewTarget(s)
+	r := &rig{engine: engine.New(target, actions.Get)}
+	t.Cleanup(func() {
+		r.engine.Close()
+		target.Close()
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		require.NoError(t, s.Stop(ctx))
+	})
+	return r
+}
+
+func (r *rig) predicate(sig model.Signature) shrink.Run {
+	return func(ctx context.Context, p model.Plan) (shrink.Outcome, error) {
+		h, err := r.engine.Run(ctx, p, fmt.Sprintf("regress-%d", r.serial.Add(1)), 0)
+		if err != nil {
+			return shrink.Outcome{}, err
+		}
+		v := invariants.Judge(h, model.Cloud())
+		out := shrink.Outcome{Failed: v.Has(sig), Inconclusive: v.Status == model.Inconclusive}
+		for _, x := range v.Violations {
+			if x.Signature != sig {
+				out.Slips = append(out.Slips, x)
+			}
+		}
+		return out, nil
+	}
+}

@@ -1,0 +1,113 @@
+package live_test
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"chaos/model"
+	"chaos/stack"
+	"chaos/stack/live"
+)
+
+const key = "blk_test_K3y-that-must-stay-secret"
+
+// server answers GET /api/v1/me with status and body, and everything else with the path it was asked for.
+func server(t *testing.T, status int, body string) *httptest.Server {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		switch {
+		case q.Header.Get("Authorization") != "Bearer "+key:
+			w.WriteHeader(http.StatusUnauthorized)
+		case q.URL.Path == "/api/v1/me":
+			w.WriteHeader(status)
+			_, _ = io.WriteString(w, body)
+		default:
+			_, _ = io.WriteString(w, q.URL.Path)
+		}
+	}))
+	t.Cleanup(s.Close)
+	return s
+}
+
+func TestConnect_TakesThePrefixFromWhoWeAre(t *testing.T) {
+	for body, want := range map[string]string{
+		`{"sub":"key:o","path_prefix":"org-7"}`: "/api/v1/org-7/boxes",
+		`{"path_prefix":"a/b"}`:                 "/api/v1/a/b/boxes",
+		`{"path_prefix":null}`:                  "/api/v1/boxes",
+		`{"path_prefix":""}`:                    "/api/v1/boxes",
+		`{}`:                                    "/api/v1/boxes",
+	} {
+		s := server(t, 200, body)
+		target, err := live.Connect(t.Context(), live.Config{URL: s.URL + "/api/", Key: key})
+		require.NoError(t, err, body)
+		res, err := target.Client().Do(t.Context(), stack.Request{Method: "GET", Path: "/boxes"})
+		require.NoError(t, err, body)
+		require.Equal(t, want, string(res.Body))
+		target.Close()
+	}
+}
+
+func TestConnect_RefusesWhatIsNoStackOnThisMachine(t *testing.T) {
+	for _, url := range []string{"", "127.0.0.1:3000", "ftp://127.0.0.1/api", "http://", "http://[::1", "http://example.org/api", "http://10.0.0.1:3000", "https://api.example.org",
+		"http://127.0.0.1.example.org", "http://me:" + key + "@127.0.0.1:3000/api"} {
+		_, err := live.Connect(t.Context(), live.Config{URL: url, Key: key})
+		require.Error(t, err, url)
+		require.True(t, live.IsConfig(err), "%s: %v", url, err)
+		require.NotContains(t, err.Error(), "K3y")
+	}
+}
+
+func TestConnect_SaysWhatIsWrongWithTheStack(t *testing.T) {
+	for what, tc := range map[string]struct {
+		status    int
+		body, key string
+		want      string
+	}{
+		"a wrong key":         {200, "{}", "K3y-other", "the key is not accepted"},
+		"no key":              {200, "{}", "", "the key is not accepted"},
+		"a forbidden key":     {403, "{}", key, "the key is not accepted"},
+		"another kind of API": {404, "404 page not found", key, "is this a BoxLite API?"},
+		"no JSON":             {200, "<html>", key, "is this a BoxLite API?"},
+		"a broken stack":      {503, "{}", key, "answered 503"},
+	} {
+		s := server(t, tc.status, tc.body)
+		_, err := live.Connect(t.Context(), live.Config{URL: s.URL + "/api", Key: tc.key})
+		require.ErrorContains(t, err, tc.want, what)
+		require.NotContains(t, err.Error(), "K3y", what)
+		require.False(t, live.IsConfig(err), what)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	s := server(t, 200, "{}")
+	_, err := live.Connect(ctx, live.Config{URL: s.URL + "/api", Key: key})
+	require.ErrorIs(t, err, context.Canceled)
+	s.Close()
+	_, err = live.Connect(t.Context(), live.Config{URL: s.URL + "/api", Key: key})
+	require.ErrorContains(t, err, "reach stack: ")
+	require.NotContains(t, err.Error(), "K3y")
+}
+
+// TestTarget_ClaimsNothingItCannotSee keeps promises about the machine and the journal from being
+// judged on a stack whose machine and journal are not looked at.
+func TestTarget_ClaimsNothingItCannotSee(t *testing.T) {
+	s := server(t, 200, `{"path_prefix":"org"}`)
+	target, err := live.Connect(t.Context(), live.Config{URL: s.URL + "/api", Key: key})
+	require.NoError(t, err)
+	defer target.Close()
+	require.Nil(t, target.Journal())
+	require.False(t, target.Exclusive() || target.ExecLogged())
+	left, ok, err := target.Residue(t.Context())
+	require.NoError(t, err)
+	require.False(t, ok)
+	require.Empty(t, left)
+	require.NotContains(t, target.Describe(), "K3y")
+	_, known := model.Lookup(target.Profile())
+	require.True(t, known)
+	l := target.Limits()
+	require.Greater(t, l.Call.Seconds(), 30.0, "a create may take 30 s to be answered")
+	require.Positive(t, min(l.Resolve, l.Converge, l.Stall))
+}
