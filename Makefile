@@ -49,7 +49,7 @@ clean-run: ## 100,000 random steps on the clean stack: no finding may come
 	$(GO) run $(TAGS) ./cmd/chaos run --plans 3500 --workers 4
 
 bench: ## plans and steps a second, and the engine's own cost against a bare loop of the same requests
-	$(GO) test $(TAGS) -run '^$$' -bench . -benchtime 5s ./cmd/internal/campaign ./invariants ./model/gen
+	$(GO) test $(TAGS) -run '^$$' -bench . -benchtime 5s ./cmd/internal/campaign
 
 fuzz: ## a few seconds for each fuzz target
 	$(GO) test -run '^$$' -fuzz FuzzParse -fuzztime 10s ./model/plantext

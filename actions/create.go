@@ -69,7 +69,9 @@ func (create) Perform(ctx context.Context, env *Env, s model.Step) {
 		badCreates[bad](body)
 	}
 	done := env.Owned.Begin()
-	env.send(ctx, c, stack.Request{Method: http.MethodPost, Path: "/boxes", Body: body})
+	// A create that is cut off may still make a box, after everything was listed and removed. So it is
+	// waited for even when the run is interrupted.
+	env.send(context.WithoutCancel(ctx), c, stack.Request{Method: http.MethodPost, Path: "/boxes", Body: body})
 	id := ""
 	if len(c.Boxes) == 1 {
 		id = c.Boxes[0].ID

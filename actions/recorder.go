@@ -1,6 +1,7 @@
 package actions
 
 import (
+	"slices"
 	"sort"
 	"sync"
 	"time"
@@ -43,6 +44,21 @@ func (r *Recorder) end(c *model.Call) {
 	c.Return = r.Now()
 	delete(r.open, c)
 	r.calls = append(r.calls, *c)
+}
+
+// StartedSince reports whether a start of box that was not refused has been under way at or after
+// the given time: then the box need not become stopped by a stop from before.
+func (r *Recorder) StartedSince(box model.Ref, since int64) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for c := range r.open {
+		if c.Op == model.OpStart && c.Box == box {
+			return true
+		}
+	}
+	return slices.ContainsFunc(r.calls, func(c model.Call) bool {
+		return c.Op == model.OpStart && c.Box == box && c.Outcome != model.Rejected && c.Return >= since
+	})
 }
 
 // Calls returns everything recorded so far in order of invocation. Calls still open have no answer

@@ -43,6 +43,7 @@ func (stop) Perform(ctx context.Context, env *Env, s model.Step) {
 	}
 	until(ctx, env.Limits.Converge, func() bool {
 		look := env.Look(ctx, s.On)
-		return look.Outcome != model.OK || len(look.Boxes) == 1 && look.Boxes[0].Status == "stopped"
+		over := look.Outcome != model.OK || len(look.Boxes) == 1 && look.Boxes[0].Status == "stopped"
+		return over || env.Rec.StartedSince(s.On, c.Invoke)
 	})
 }

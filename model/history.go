@@ -252,7 +252,11 @@ func (h *History) MarshalLines() ([]byte, error) {
 	if err := put(map[string]any{"journal": h.Journal}); err != nil {
 		return nil, err
 	}
-	return out, put(map[string]any{"residue": h.Residue})
+	residue := h.Residue
+	if residue == nil {
+		residue = []Residue{} // the record also marks the end
+	}
+	return out, put(map[string]any{"residue": residue})
 }
 
 type historyLine struct {
@@ -266,7 +270,7 @@ type historyLine struct {
 func ParseHistory(data []byte) (*History, error) {
 	h := &History{}
 	dec := json.NewDecoder(bytes.NewReader(data))
-	sawMeta := false
+	sawMeta, whole := false, false
 	for n := 1; dec.More(); n++ {
 		var l historyLine
 		if err := dec.Decode(&l); err != nil {
@@ -280,11 +284,17 @@ func ParseHistory(data []byte) (*History, error) {
 		case l.Journal != nil:
 			h.Journal = *l.Journal
 		case l.Residue != nil:
-			h.Residue = *l.Residue
+			whole = true
+			if len(*l.Residue) > 0 {
+				h.Residue = *l.Residue
+			}
 		}
 	}
 	if !sawMeta {
 		return nil, errors.New("no meta record: this is not a history, or its beginning is missing")
+	}
+	if !whole {
+		return nil, errors.New("the last record is missing: the file was cut off")
 	}
 	return h, nil
 }

@@ -76,8 +76,15 @@ func (r *run) finalLook(ctx context.Context, env *actions.Env, h *model.History)
 	env.List(ctx)
 }
 
+// mayBeStopping reports whether a stop that was accepted for box ref may not have come to its end
+// yet. With a start at the same time or later nothing can be said, so there is nothing to wait for.
 func (r *run) mayBeStopping(h *model.History, ref model.Ref) bool {
 	now := &model.History{Meta: h.Meta, Plan: h.Plan, Calls: r.rec.Calls()}
+	if !slices.ContainsFunc(now.Calls, func(c model.Call) bool {
+		return c.Op == model.OpStop && c.Box == ref && c.Outcome == model.OK && !r.rec.StartedSince(ref, c.Invoke)
+	}) {
+		return false
+	}
 	resolve(now)
 	return model.NewTimeline(now, ref).End()&model.Stopping != 0
 }

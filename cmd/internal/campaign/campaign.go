@@ -111,6 +111,11 @@ func (c *Campaign) search() *Search {
 // handle shrinks and saves one failure.
 func (c *Campaign) handle(ctx context.Context, f Failure, known map[model.Signature]bool) (*Finding, error) {
 	c.Events.Found(f)
+	if old, ok := c.saved(f); ok {
+		finding := &Finding{Failure: f, Added: corpus.Duplicate, Path: filepath.Join(c.Store.Dir(), old.Name+corpus.Ext), Case: old}
+		c.Events.Saved(finding)
+		return finding, nil
+	}
 	// Saved at once: a crash while shrinking loses nothing.
 	finding := &Finding{Failure: f}
 	if err := c.save(finding, c.newCase(f, f.Plan, shrink.Certificate{}, "not shrunk")); err != nil {
@@ -139,6 +144,16 @@ func (c *Campaign) handle(ctx context.Context, f Failure, known map[model.Signat
 	err = c.finish(ctx, finding, known)
 	c.Events.Saved(finding)
 	return finding, err
+}
+
+// saved returns the case that an earlier run has shrunk and certified for the same finding: doing it
+// again would only cost search time.
+func (c *Campaign) saved(f Failure) (*corpus.Case, bool) {
+	if c.Store == nil {
+		return nil, false
+	}
+	old, ok := c.Store.Find((&corpus.Case{Signature: f.Violation.Signature, Bugs: c.Bugs}).Finding())
+	return old, ok && old.Certificate.Fresh && old.Certificate.Failures > 0
 }
 
 // finish saves the end of shrinking, and learns which other signatures the minimal plan shows.

@@ -41,8 +41,12 @@ func NewRig(target stack.Target) (*Rig, error) {
 // Close stops what the rig started.
 func (r *Rig) Close() { r.engine.Close() }
 
-// Perform runs p once and judges it.
+// Perform runs p once, saves the history and judges it.
 func (r *Rig) Perform(ctx context.Context, p model.Plan, seed int64) (*model.History, model.Verdict, error) {
+	return r.perform(ctx, p, seed, r.Save)
+}
+
+func (r *Rig) perform(ctx context.Context, p model.Plan, seed int64, save func(*model.History) (func(model.Verdict), error)) (*model.History, model.Verdict, error) {
 	token := fmt.Sprintf("%s-%d", r.run, r.serial.Add(1))
 	h, err := r.engine.Run(ctx, p, token, seed)
 	if err != nil {
@@ -52,8 +56,8 @@ func (r *Rig) Perform(ctx context.Context, p model.Plan, seed int64) (*model.His
 		return h, model.Verdict{}, ctx.Err()
 	}
 	done := func(model.Verdict) {}
-	if r.Save != nil {
-		if done, err = r.Save(h); err != nil {
+	if save != nil {
+		if done, err = save(h); err != nil {
 			return h, model.Verdict{}, fmt.Errorf("save history: %w", err)
 		}
 	}
@@ -71,10 +75,10 @@ type BrokenError struct{ What string }
 func (e *BrokenError) Error() string { return "the harness is broken: " + e.What }
 
 // Predicate returns "p fails with signature sig" for the shrinker and for replays. Every other
-// violation is a slip.
+// violation is a slip. Its many histories are not saved; they would crowd out those of the search.
 func (r *Rig) Predicate(sig model.Signature) shrink.Run {
 	return func(ctx context.Context, p model.Plan) (shrink.Outcome, error) {
-		h, v, err := r.Perform(ctx, p, 0)
+		h, v, err := r.perform(ctx, p, 0, nil)
 		if err != nil {
 			if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 				return shrink.Outcome{Inconclusive: true}, ctx.Err()

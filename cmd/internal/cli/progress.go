@@ -8,6 +8,7 @@ import (
 
 	"chaos/cmd/internal/campaign"
 	"chaos/cmd/internal/report"
+	"chaos/corpus"
 	"chaos/corpus/shrink"
 )
 
@@ -134,7 +135,11 @@ func (p *progress) Saved(f *campaign.Finding) {
 	p.clear()
 	printCase(p.app.out, f.Case)
 	if f.Path != "" {
-		fmt.Fprintf(p.app.out, "  saved    %s (%s)\n  replay   %s\n", f.Path, f.Added, p.flags.replayCommand(f.Name()))
+		how := string(f.Added)
+		if f.Added == corpus.Duplicate {
+			how = "known from before"
+		}
+		fmt.Fprintf(p.app.out, "  saved    %s (%s)\n  replay   %s\n", f.Path, how, p.flags.replayCommand(f.Name()))
 	}
 }
 
