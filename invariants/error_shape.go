@@ -26,7 +26,7 @@ func (errorShape) Check(f *Facts) []Finding {
 			continue
 		}
 		if wrong := shapeProblem(c); wrong != "" {
-			out = append(out, Finding{Call: c, State: "-", Detail: wrong,
+			out = append(out, Finding{Call: c, State: noState, Detail: wrong,
 				Message: fmt.Sprintf("%s was refused with %d and a body with a problem (%s): %s", label(c), c.Status, wrong, short(c.Body)),
 				Allowed: "envelope, flat, string or status shape; codes of the table", Got: short(c.Body)})
 		}

@@ -35,7 +35,7 @@ func (journalPath) Check(f *Facts) []Finding {
 	}
 	var out []Finding
 	lacks := func(c *model.Call, what, detail string) {
-		out = append(out, Finding{Call: c, State: "-", Detail: detail,
+		out = append(out, Finding{Call: c, State: noState, Detail: detail,
 			Message: fmt.Sprintf("%s was answered with success, but the runner's journal has no line that says %s", label(c), what),
 			Allowed: "a line of the runner with the id", Got: "none"})
 	}
@@ -55,7 +55,7 @@ func (journalPath) Check(f *Facts) []Finding {
 		}
 	}
 	for _, id := range f.Journal.Foreign {
-		out = append(out, Finding{Action: model.OpCreate, State: "-", Detail: "box nobody asked for",
+		out = append(out, Finding{Action: model.OpCreate, State: noState, Detail: "box nobody asked for",
 			Message: "the runner made box " + id + ", but no create was answered with that id", Allowed: "only boxes that a create returned", Got: id})
 	}
 	return out

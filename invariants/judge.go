@@ -20,7 +20,7 @@ type Invariant interface {
 type Finding struct {
 	Call    *model.Call // the call whose answer broke it; may be nil for what no single call shows
 	Action  string      // operation for the signature; Call.Op if empty
-	State   string      // "" = from the timeline of the call's box
+	State   string      // "" = from the timeline of the call's box, noState = it does not matter
 	Detail  string      // normalised: no ids, no numbers that differ from run to run
 	Message string
 	Allowed string
@@ -28,6 +28,9 @@ type Finding struct {
 	Also    []*model.Call // further calls that belong to it
 	Late    bool          // a deadline passed: says nothing if the machine stood still
 }
+
+// noState is for findings that do not depend on what the box was in.
+const noState = "-"
 
 var registry = model.NewRegistry[Invariant]("invariant")
 
@@ -86,6 +89,9 @@ func (f *Facts) violation(inv Invariant, x Finding) model.Violation {
 		if sig.State == "" && x.Call.Box != "" {
 			sig.State = f.stateName(x.Call)
 		}
+	}
+	if sig.State == noState {
+		sig.State = ""
 	}
 	v := model.Violation{Signature: sig, Promise: inv.Promise(), Source: inv.Source(), Message: x.Message, Allowed: x.Allowed, Got: x.Got}
 	for _, c := range append([]*model.Call{x.Call}, x.Also...) {

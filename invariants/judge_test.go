@@ -27,6 +27,9 @@ func TestJudge_BadHistoriesTripTheirInvariant(t *testing.T) {
 		for _, x := range v.Violations {
 			found = found || x.Signature.Invariant == tc.invariant && x.Signature.Detail == tc.detail
 			require.NotEmpty(t, x.Message)
+			back, err := model.ParseSignature(x.Signature.String())
+			require.NoError(t, err)
+			require.Equal(t, x.Signature, back, "a case could not be saved")
 			require.NotEmpty(t, x.Promise)
 			require.NotEmpty(t, x.Source)
 		}

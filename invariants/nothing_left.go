@@ -28,7 +28,7 @@ func (nothingLeft) Check(f *Facts) []Finding {
 			continue
 		}
 		seen[r.BoxID+kind] = true
-		out = append(out, Finding{Call: f.removeOf(r.BoxID), State: "-", Action: model.OpRemove, Detail: kind + " left", Late: true,
+		out = append(out, Finding{Call: f.removeOf(r.BoxID), State: noState, Action: model.OpRemove, Detail: kind + " left", Late: true,
 			Message: fmt.Sprintf("box %s was removed, but %s is still there", r.BoxID, r.What), Allowed: "nothing", Got: r.What})
 	}
 	return append(out, f.refusedButListed()...)
@@ -62,7 +62,7 @@ func (f *Facts) refusedButListed() []Finding {
 			if refused == nil {
 				continue
 			}
-			out = append(out, Finding{Call: list, Also: []*model.Call{refused}, State: "-", Action: model.OpCreate, Detail: "record left by a refused create",
+			out = append(out, Finding{Call: list, Also: []*model.Call{refused}, State: noState, Action: model.OpCreate, Detail: "record left by a refused create",
 				Message: fmt.Sprintf("%s shows box %s named %s, but %s was refused with %d", label(list), b.ID, b.Name, label(refused), refused.Status),
 				Allowed: "no record", Got: b.Status})
 		}

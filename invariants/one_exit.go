@@ -74,7 +74,7 @@ func (f *Facts) sameExit(x *Exec) []Finding {
 		case first == nil:
 			first, code = c, exit
 		case !sameCode(code, exit):
-			out = append(out, Finding{Call: c, State: "-", Action: model.OpInfo, Detail: "codes differ", Also: []*model.Call{first, x.Start},
+			out = append(out, Finding{Call: c, State: noState, Action: model.OpInfo, Detail: "codes differ", Also: []*model.Call{first, x.Start},
 				Message: fmt.Sprintf("%s says that %s ended with %d, %s says %d", label(c), label(x.Start), exit, label(first), code),
 				Allowed: fmt.Sprintf("%d everywhere", code), Got: fmt.Sprint(exit)})
 		}
@@ -93,7 +93,7 @@ func (f *Facts) sameExit(x *Exec) []Finding {
 		case i.View.Exit != nil:
 			tell(i, *i.View.Exit)
 		default:
-			out = append(out, Finding{Call: i, State: "-", Detail: "no code", Also: []*model.Call{x.Start},
+			out = append(out, Finding{Call: i, State: noState, Detail: "no code", Also: []*model.Call{x.Start},
 				Message: fmt.Sprintf("%s says that %s has ended but not with which code", label(i), label(x.Start))})
 		}
 	}

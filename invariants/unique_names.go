@@ -39,13 +39,13 @@ func (uniqueNames) Check(f *Facts) []Finding {
 			}
 			rival = rival || d.Invoke <= c.Return && f.removedBy(d) >= c.Invoke
 			if i < j && c.Outcome == model.OK && d.Outcome == model.OK && max(c.Return, d.Return) < min(f.removeBegun(c), f.removeBegun(d)) {
-				out = append(out, Finding{Call: d, State: "-", Detail: "one name, two boxes", Also: []*model.Call{c},
+				out = append(out, Finding{Call: d, State: noState, Detail: "one name, two boxes", Also: []*model.Call{c},
 					Message: fmt.Sprintf("%s and %s both got the name %s, and both boxes existed at once", label(c), label(d), c.Name),
 					Allowed: "201 for one, 409 for the other", Got: "201 for both"})
 			}
 		}
 		if c.Status == 409 && !rival {
-			out = append(out, Finding{Call: c, State: "-", Detail: "refused a free name",
+			out = append(out, Finding{Call: c, State: noState, Detail: "refused a free name",
 				Message: fmt.Sprintf("%s was refused for its name %s, which no other box could have had", label(c), c.Name), Allowed: "201", Got: "409"})
 		}
 	}
@@ -82,7 +82,7 @@ func twice(f *Facts, creates []*model.Call) []Finding {
 	boxes, execs := map[string]*model.Call{}, map[string]*model.Call{}
 	check := func(seen map[string]*model.Call, id string, c *model.Call) {
 		if first := seen[id]; first != nil && id != "" {
-			out = append(out, Finding{Call: c, State: "-", Detail: "id given twice", Also: []*model.Call{first},
+			out = append(out, Finding{Call: c, State: noState, Detail: "id given twice", Also: []*model.Call{first},
 				Message: fmt.Sprintf("%s and %s were given the same id %s", label(first), label(c), id), Allowed: "a new id", Got: id})
 		}
 		seen[id] = c

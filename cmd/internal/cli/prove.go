@@ -155,8 +155,9 @@ func (a *app) trials(ctx context.Context, f proveFlags, list []bugs.Bug, clean *
 	jobs := make(chan job)
 	go func() {
 		defer close(jobs)
-		for _, b := range list {
-			for i := range f.seeds {
+		// Seed by seed, so that whoever ends it early has seen every bug equally often.
+		for i := range f.seeds {
+			for _, b := range list {
 				select {
 				case jobs <- job{b.ID, f.first + int64(i)}:
 				case <-ctx.Done():
