@@ -277,7 +277,7 @@ func TestRecorder_OpenCallsAreUnknown(t *testing.T) {
 	entered := make(chan struct{})
 	s := startEcho(t)
 	s.answerFirst(func(_ http.ResponseWriter, q *http.Request) bool { close(entered); <-q.Context().Done(); return true })
-	r := newRig(t, s.URL, "a: b1 = create")
+	r := newRig(t, s.URL, "a: get b1")
 	ctx, cancel := context.WithCancel(t.Context())
 	var done sync.WaitGroup
 	done.Go(func() { r.perform(ctx, 0) })
