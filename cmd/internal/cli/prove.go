@@ -115,13 +115,8 @@ func (a *app) prove(ctx context.Context, f proveFlags) error {
 		return err
 	}
 	defer clean.close()
-	cleanRig, err := campaign.NewRig(clean.target)
-	if err != nil {
-		return err
-	}
-	defer cleanRig.Close()
 	began := time.Now()
-	trials := a.trials(ctx, f, list, cleanRig, store)
+	trials := a.trials(ctx, f, list, clean.rig, store)
 	var rows []campaign.Row
 	for _, b := range list {
 		if len(trials[b.ID]) == 0 {
@@ -201,18 +196,10 @@ func (f *proveFlags) trial(ctx context.Context, bug bugs.ID, seed int64, clean *
 		return t
 	}
 	defer st.close()
-	rig, err := campaign.NewRig(st.target)
-	if err != nil {
-		t.Error = err.Error()
-		return t
-	}
-	defer rig.Close()
 	cfg := campaign.Config{Duration: f.budget, Workers: f.workers, Shrink: campaign.ShrinkConfig{Budget: f.shrink, Parallel: f.workers}}
-	runCtx, cancel := watch(ctx, st.target)
-	defer cancel(nil)
-	t = campaign.Try(runCtx, rig, clean, t, cfg, st.target.Describe(), report.Excerpt)
+	t = campaign.Try(st.ctx, st.rig, clean, t, cfg, st.target.Describe(), report.Excerpt)
 	var dead *deadStack
-	if errors.As(context.Cause(runCtx), &dead) {
+	if errors.As(context.Cause(st.ctx), &dead) {
 		t.Error = dead.Error()
 	}
 	return t

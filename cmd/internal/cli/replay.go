@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"chaos/actions"
-	"chaos/cmd/internal/campaign"
 	"chaos/corpus"
 )
 
@@ -138,15 +137,9 @@ func replayOn(ctx context.Context, f replayFlags, cases []*corpus.Case, each fun
 		return err
 	}
 	defer st.close()
-	rig, err := campaign.NewRig(st.target)
-	if err != nil {
-		return err
-	}
-	defer rig.Close()
-	ctx, cancel := watch(ctx, st.target)
-	defer cancel(nil)
+	ctx = st.ctx
 	for _, c := range cases {
-		r := corpus.Replay(ctx, c, rig.Predicate(c.Signature), corpus.ReplayOptions{Parallel: f.parallel, Vocab: actions.Vocabulary{}})
+		r := corpus.Replay(ctx, c, st.rig.Predicate(c.Signature), corpus.ReplayOptions{Parallel: f.parallel, Vocab: actions.Vocabulary{}})
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}

@@ -117,20 +117,14 @@ func (a *app) run(ctx context.Context, f runFlags) error {
 	if err != nil {
 		return err
 	}
-	rig, err := campaign.NewRig(st.target)
-	if err != nil {
-		return err
-	}
-	defer rig.Close()
-	rig.Save = folder.Save
-	ctx, cancel := watch(ctx, st.target)
-	defer cancel(nil)
+	st.rig.Save = folder.Save
+	ctx = st.ctx
 
 	began := time.Now()
 	stats := &campaign.Stats{}
 	show := newProgress(a, f, stats, began)
 	show.start(st)
-	c := &campaign.Campaign{Rig: rig, Store: store, Events: show, Stats: stats, Build: st.target.Describe(), Bugs: bugList(f.bugs), Excerpt: report.Excerpt,
+	c := &campaign.Campaign{Rig: st.rig, Store: store, Events: show, Stats: stats, Build: st.target.Describe(), Bugs: bugList(f.bugs), Excerpt: report.Excerpt,
 		Config: campaign.Config{Seed: f.seed, Duration: f.duration, Plans: f.plans, Workers: f.workers, Clients: f.clients, MaxSteps: f.steps, FailFast: f.fast,
 			Shrink: campaign.ShrinkConfig{Budget: f.budget, Parallel: f.workers, Off: f.noShrink}}}
 	findings, err := c.Run(ctx)

@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"chaos/actions"
-	"chaos/cmd/internal/campaign"
 	"chaos/corpus"
 	"chaos/corpus/shrink"
 	"chaos/stack/embedded/bugs"
@@ -65,20 +64,13 @@ func (a *app) shrink(ctx context.Context, f replayFlags, name string, budget tim
 		return err
 	}
 	defer st.close()
-	rig, err := campaign.NewRig(st.target)
-	if err != nil {
-		return err
-	}
-	defer rig.Close()
-	runCtx, cancel := watch(ctx, st.target)
-	defer cancel(nil)
 	before := len(cs.Plan.Steps)
-	res, err := shrink.Shrink(runCtx, cs.Plan, rig.Predicate(cs.Signature), shrink.Options{Parallel: f.parallel, Budget: budget, Vocab: actions.Vocabulary{},
+	res, err := shrink.Shrink(st.ctx, cs.Plan, st.rig.Predicate(cs.Signature), shrink.Options{Parallel: f.parallel, Budget: budget, Vocab: actions.Vocabulary{},
 		OnBetter: func(p shrink.Progress) {
 			fmt.Fprintf(a.err, "%d steps after %d runs\n", len(p.Plan.Steps), p.Executions)
 		}})
 	var dead *deadStack
-	if errors.As(context.Cause(runCtx), &dead) {
+	if errors.As(context.Cause(st.ctx), &dead) {
 		return dead // runs on a dead stack say nothing about the case
 	}
 	if err != nil {

@@ -107,14 +107,8 @@ func (a *app) searchBase(ctx context.Context, f twoSidedFlags, base stackFlags) 
 		return nil, err
 	}
 	defer st.close()
-	rig, err := campaign.NewRig(st.target)
-	if err != nil {
-		return nil, err
-	}
-	defer rig.Close()
-	ctx, cancel := watch(ctx, st.target)
-	defer cancel(nil)
-	c := &campaign.Campaign{Rig: rig, Events: campaign.Quiet{}, Stats: &campaign.Stats{}, Build: st.target.Describe(), Bugs: bugList(base.bugs), Excerpt: report.Excerpt,
+	ctx = st.ctx
+	c := &campaign.Campaign{Rig: st.rig, Events: campaign.Quiet{}, Stats: &campaign.Stats{}, Build: st.target.Describe(), Bugs: bugList(base.bugs), Excerpt: report.Excerpt,
 		Config: campaign.Config{Seed: f.seed, Duration: f.duration, Workers: f.workers, FailFast: true, Shrink: campaign.ShrinkConfig{Budget: f.duration, Parallel: f.workers}}}
 	findings, err := c.Run(ctx)
 	if err == nil && len(findings) == 0 && ctx.Err() != nil {

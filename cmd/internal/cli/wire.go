@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"chaos/cmd/internal/campaign"
 	"chaos/stack"
 	"chaos/stack/embedded"
 	"chaos/stack/embedded/bugs"
@@ -54,11 +55,28 @@ func (f *stackFlags) check() (bugs.Set, error) {
 	return set, nil
 }
 
-// openStack is a stack in use.
+// openStack is a stack in use, with a rig on it.
 type openStack struct {
 	target stack.Target
+	rig    *campaign.Rig
+	ctx    context.Context // ends with the caller's, and when the stack dies by itself: then its cause is a deadStack
 	notes  []string
 	close  func()
+}
+
+// use puts a rig on target and watches it. down is called last when it is closed, or at once on an error.
+func use(ctx context.Context, target stack.Target, notes []string, down func()) (*openStack, error) {
+	rig, err := campaign.NewRig(target)
+	if err != nil {
+		down()
+		return nil, err
+	}
+	watched, cancel := watch(ctx, target)
+	return &openStack{target: target, rig: rig, ctx: watched, notes: notes, close: func() {
+		cancel(nil)
+		rig.Close()
+		down()
+	}}, nil
 }
 
 // stopLimit is how long the embedded stack may take to stop.
@@ -82,7 +100,7 @@ func (f *stackFlags) open(ctx context.Context) (*openStack, error) {
 		return nil, err
 	}
 	notes := []string{"journal: not read, so what the runner saw is not judged", "leftovers: the machine of the stack is not searched"}
-	return &openStack{target: t, notes: notes, close: t.Close}, nil
+	return use(ctx, t, notes, t.Close)
 }
 
 // reach looks whether a stack given by URL is there, for commands that need it much later.
@@ -108,12 +126,12 @@ func openEmbedded(ctx context.Context, set bugs.Set) (*openStack, error) {
 		return nil, &startError{err}
 	}
 	t := embedded.NewTarget(s)
-	return &openStack{target: t, notes: s.Notes(), close: func() {
+	return use(ctx, t, s.Notes(), func() {
 		t.Close()
 		ctx, cancel := context.WithTimeout(context.Background(), stopLimit)
 		defer cancel()
 		_ = s.Stop(ctx) // the keeper ends everything even when it is slow to say so
-	}}, nil
+	})
 }
 
 // startError is an embedded stack that did not come up, whatever the reason.
