@@ -163,7 +163,27 @@ func TestPerform_StopWatchesUntilTheStatusSaysSo(t *testing.T) {
 	require.Len(t, s.requests(), before+1)
 }
 
-// hanging is a server whose attach sessions send one frame and then nothing.
+// TestPerform_AStopIsNotWatchedOnceSomebodyStartsTheBox: it may run for ever then.
+func TestPerform_AStopIsNotWatchedOnceSomebodyStartsTheBox(t *testing.T) {
+	s := startEcho(t)
+	var looks atomic.Int32
+	r := newRig(t, s.URL, "a: b1 = create\na: stop b1\nb: start b1")
+	r.perform(t.Context(), 0)
+	s.answerFirst(func(w http.ResponseWriter, q *http.Request) bool {
+		if q.Method != "GET" {
+			return false
+		}
+		if looks.Add(1) == 2 {
+			r.perform(t.Context(), 2)
+		}
+		return reply(200, `{"box_id":"BOX1","status":"running"}`)(w, q)
+	})
+	r.perform(t.Context(), 1)
+	require.EqualValues(t, 2, looks.Load())
+}
+
+// hanging is a server whose attach sessions send one frame and then nothing. It calls sent once the
+// client has the frame.
 func hanging(t *testing.T, sent func()) *echo {
 	s := startEcho(t)
 	s.answerFirst(func(w http.ResponseWriter, q *http.Request) bool {
@@ -175,9 +195,12 @@ func hanging(t *testing.T, sent func()) *echo {
 			return true
 		}
 		defer c.CloseNow()
-		_ = c.Write(context.Background(), websocket.MessageBinary, []byte("\x01x"))
-		sent()
-		_, _, _ = c.Read(context.Background())
+		ctx := c.CloseRead(context.Background())
+		_ = c.Write(ctx, websocket.MessageBinary, []byte("\x01x"))
+		if c.Ping(ctx) == nil {
+			sent()
+		}
+		<-ctx.Done()
 		return true
 	})
 	return s
@@ -204,10 +227,9 @@ func TestPerform_ASilentSessionIsTimedOutOnlyIfItHadItsTime(t *testing.T) {
 	r.perform(t.Context(), 1)
 	r.perform(ctx, 2)
 	call = r.rec.Calls()[2]
-	if call.Outcome == model.OK { // the handshake was answered before the plan ended
-		require.False(t, call.Attach.TimedOut, "the plan ended, the session was not silent for too long")
-		require.True(t, call.Attach.Cut)
-	}
+	require.Equal(t, model.OK, call.Outcome)
+	require.False(t, call.Attach.TimedOut, "the plan ended, the session was not silent for too long")
+	require.True(t, call.Attach.Cut)
 }
 
 func TestRefs_WaitEndsWhenTheRefIsDecidedEitherWay(t *testing.T) {

@@ -61,7 +61,7 @@ func startRig(t *testing.T, on []string) *rig {
 	t.Helper()
 	set, err := bugs.Parse(strings.Join(on, ","))
 	require.NoError(t, err)
-	s, err := embedded.Start(t.Context(), embedded.Options{Bugs: set, SyncInterval: 40 * time.Millisecond})
+	s, err := embedded.Start(t.Context(), embedded.Options{Bugs: set, SyncInterval: 15 * time.Millisecond})
 	require.NoError(t, err)
 	target := embedded.NewTarget(s)
 	r := &rig{engine: engine.New(target, actions.Get)}

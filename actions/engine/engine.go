@@ -20,11 +20,12 @@ type Engine struct {
 	ledger  *ledger
 	journal *collector
 	stalls  *stallMeter
+	limit   time.Duration // planLimit, but for tests
 }
 
 // New returns an engine for target that performs actions found by lookup. Close it after use.
 func New(target stack.Target, lookup func(string) (actions.Action, bool)) *Engine {
-	e := &Engine{target: target, lookup: lookup, ledger: newLedger(), stalls: newStallMeter()}
+	e := &Engine{target: target, lookup: lookup, ledger: newLedger(), stalls: newStallMeter(), limit: planLimit}
 	if src := target.Journal(); src != nil {
 		e.journal = newCollector(src)
 	}
@@ -77,7 +78,7 @@ func (r *run) env(index int, who string) *actions.Env {
 
 // clients performs all steps and returns when every client is done or the plan's time is up.
 func (r *run) clients(ctx context.Context, h *model.History) {
-	ctx, cancel := context.WithTimeout(ctx, planLimit)
+	ctx, cancel := context.WithTimeout(ctx, r.engine.limit)
 	defer cancel()
 	var wg sync.WaitGroup
 	for _, name := range r.plan.Clients() {
@@ -85,7 +86,7 @@ func (r *run) clients(ctx context.Context, h *model.History) {
 	}
 	wg.Wait()
 	if ctx.Err() != nil {
-		h.Meta.Aborted = "the plan was still running after " + planLimit.String() + ", or was interrupted"
+		h.Meta.Aborted = "the plan was still running after " + r.engine.limit.String() + ", or was interrupted"
 	}
 }
 

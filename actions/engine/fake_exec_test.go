@@ -33,6 +33,7 @@ type fakeExec struct {
 	more       chan struct{} // closed when a chunk comes or the exec is over
 	code       int
 	killed     bool
+	ending     bool
 	attached   bool // by somebody who may write
 	forgotten  bool // deleted
 	rows, cols int
@@ -83,7 +84,7 @@ func (f *fake) onExec(handle func(q *http.Request, e *fakeExec) (int, any)) func
 	}
 }
 
-// lookup returns the exec of a request. The caller holds the mutex.
+// lookup finds the exec of a request; the caller holds the mutex.
 func (f *fake) lookup(q *http.Request) *fakeExec {
 	e := f.execs[q.PathValue("exec")]
 	if e == nil || e.box.id != q.PathValue("box") || e.box.removed {
@@ -151,7 +152,7 @@ func (f *fake) resize(q *http.Request, e *fakeExec) (int, any) {
 func (e *fakeExec) die(code int) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if !e.killed && !e.endedLocked() {
+	if !e.killed && !e.ending {
 		e.killed, e.code = true, code
 		close(e.dead)
 	}
@@ -182,24 +183,25 @@ func (e *fakeExec) run(script []string) {
 			break
 		}
 		if out, ok := strings.CutSuffix(line, " &"); ok && line != "sleep 60 &" {
-			// Its partner stands two lines below; both write at once.
 			e.write(e.output(out), e.output(strings.TrimSuffix(script[i+2], " >&2")))
 			i += 3
 			continue
 		}
 		e.command(line)
 	}
-	// A resize that comes before this moment was in time for the last look at the terminal.
 	e.mu.Lock()
+	e.ending = true // too late to be killed
 	if !e.killed {
 		e.code = code
 	}
-	close(e.over)
-	close(e.more)
 	e.mu.Unlock()
 	e.f.mu.Lock()
 	e.f.print("exec finished box_id=%s execution_id=%s exit_code=%d", e.box.id, e.id, e.code)
 	e.f.mu.Unlock()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	close(e.over)
+	close(e.more)
 }
 
 func (e *fakeExec) isDead() bool {
@@ -349,12 +351,10 @@ func (f *fake) attach(w http.ResponseWriter, q *http.Request) {
 		return
 	}
 	defer e.release(readOnly)
-	c, err := websocket.Accept(w, q, nil)
-	if err != nil {
-		return
+	if c, err := websocket.Accept(w, q, nil); err == nil {
+		defer c.CloseNow()
+		e.play(c.CloseRead(f.ctx), c)
 	}
-	defer c.CloseNow()
-	e.play(c.CloseRead(f.ctx), c)
 }
 
 func (e *fakeExec) claim(readOnly bool) bool {

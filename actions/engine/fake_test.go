@@ -44,6 +44,7 @@ type fake struct {
 type hooks struct {
 	before    func(op string, q *http.Request) // a request came; it is handled when this returns
 	cut       func(op string, status int) bool // drop the connection instead of this answer
+	midway    func(b *fakeBox)                 // a box is in the books but not yet made
 	mute      func(line string) bool           // do not log this line
 	since     func() ([]stack.LogEntry, error) // entries that come on top, or the failure to read
 	residue   func() ([]model.Residue, error)  // leftovers that come on top, or the failure to look
@@ -155,6 +156,13 @@ func (j fakeJournal) Since(_ context.Context, cursor string) ([]stack.LogEntry, 
 	return append(out, j.f.log[at:]...), strconv.Itoa(len(j.f.log)), nil
 }
 
+// count returns how many boxes there are.
+func (f *fake) count() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.boxes)
+}
+
 // print logs a line of the runner. The caller holds the mutex.
 func (f *fake) print(format string, args ...any) {
 	line := fmt.Sprintf(format, args...)
@@ -260,6 +268,9 @@ func (f *fake) create(q *http.Request) (int, any) {
 	b := &fakeBox{id: fmt.Sprintf("Box%09d", f.serial), name: req.Name, status: "configured", settled: make(chan struct{})}
 	f.boxes[b.id], f.names[b.name] = b, b
 	f.mu.Unlock()
+	if f.hooks.midway != nil {
+		f.hooks.midway(b)
+	}
 	f.pause()
 	f.mu.Lock()
 	defer f.mu.Unlock()

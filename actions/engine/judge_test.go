@@ -32,7 +32,7 @@ func runPlans(t *testing.T, first, n, maxSteps int) []*model.History {
 		wg.Go(func() {
 			for i := range next {
 				seed := int64(first + i)
-				h, err := e.Run(t.Context(), gen.At(g, seed), fmt.Sprintf("t-%d", seed), seed)
+				h, err := e.Run(t.Context(), quieter(gen.At(g, seed), seed), fmt.Sprintf("t-%d", seed), seed)
 				if err != nil {
 					t.Errorf("seed %d: %v", seed, err)
 				}
@@ -49,6 +49,23 @@ func runPlans(t *testing.T, first, n, maxSteps int) []*model.History {
 	return out
 }
 
+// quieter bounds the output of most plans. All of it is compared byte by byte, and the race detector
+// makes that slow; a few plans keep theirs.
+func quieter(p model.Plan, seed int64) model.Plan {
+	if seed%16 == 0 {
+		return p
+	}
+	p = p.Clone()
+	for i, s := range p.Steps {
+		for _, stream := range []string{"stdout", "stderr"} {
+			if s.Args.Int(stream) > 60 {
+				p.Steps[i].Args = p.Steps[i].Args.With(stream, "60")
+			}
+		}
+	}
+	return p
+}
+
 func contract(t testing.TB) model.Contract {
 	c, ok := model.Lookup("cloud")
 	require.True(t, ok)
@@ -58,7 +75,8 @@ func contract(t testing.TB) model.Contract {
 // TestJudge_ACorrectStackPasses is the half of the oracle that keeps quiet: whatever the plan, a stack
 // that does what the contract says is never accused.
 func TestJudge_ACorrectStackPasses(t *testing.T) {
-	plans := 120
+	t.Parallel()
+	plans := 105
 	if testing.Short() {
 		plans = 30
 	}
@@ -108,8 +126,9 @@ func (n *nursery) spoil(t *testing.T, m mutation, rnd *rand.Rand) *model.History
 // TestJudge_ABrokenStackIsCaught is the other half of the oracle: it takes histories of a correct
 // stack, makes one thing in each untrue, and counts how often the judge notices.
 func TestJudge_ABrokenStackIsCaught(t *testing.T) {
-	const each = 6 // instances of each mutation
-	young := newNursery(t, runPlans(t, 9000, 60, 28))
+	t.Parallel()
+	const each = 4 // instances of each mutation
+	young := newNursery(t, runPlans(t, 9000, 40, 28))
 	rnd := rand.New(rand.NewPCG(42, 1))
 	total, caught, named, kinds := 0, 0, 0, 0
 	for _, m := range mutations {

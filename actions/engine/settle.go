@@ -165,11 +165,16 @@ func (r *run) readJournal(ctx context.Context, h *model.History) error {
 	return nil
 }
 
+// runIDs returns the ids of all boxes of the run: those that creates were answered with, and those
+// found under its names.
 func runIDs(calls []model.Call) map[string]bool {
 	ids := map[string]bool{}
 	for _, c := range calls {
-		if c.Op == model.OpCreate && len(c.Boxes) == 1 {
+		switch {
+		case c.Op == model.OpCreate && len(c.Boxes) == 1:
 			ids[c.Boxes[0].ID] = true
+		case c.Op == model.OpRemove && c.Variant == "stray":
+			ids[c.BoxID] = true
 		}
 	}
 	return ids

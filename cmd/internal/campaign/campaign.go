@@ -13,6 +13,7 @@ import (
 	"chaos/corpus/shrink"
 	"chaos/model"
 	"chaos/model/gen"
+	"chaos/model/plantext"
 )
 
 // Config says how long and how a campaign searches.
@@ -159,7 +160,12 @@ func (c *Campaign) saved(f Failure) (*corpus.Case, bool) {
 // finish saves the end of shrinking, and learns which other signatures the minimal plan shows.
 func (c *Campaign) finish(ctx context.Context, finding *Finding, known map[model.Signature]bool) error {
 	f, res := finding.Failure, finding.Shrunk
-	end := res.Shortest
+	end, other := res.Shortest, ""
+	if !res.Flaky && !samePlan(res.Reliable.Plan, end.Plan) {
+		// A repro that fails half the time is worth more than one a step shorter that hardly ever does.
+		end = res.Reliable
+		other = fmt.Sprintf("%d steps, %s: %s", len(res.Shortest.Plan.Steps), res.Shortest.Certificate, strings.ReplaceAll(strings.TrimSpace(plantext.Print(res.Shortest.Plan)), "\n", "; "))
+	}
 	what := fmt.Sprintf("%d steps to %d in %d runs", len(f.Plan.Steps), len(end.Plan.Steps), res.Executions)
 	if res.Flaky {
 		what = fmt.Sprintf("not shrunk: it failed in %d of %d runs, which cannot be told from noise", end.Certificate.Failures, end.Certificate.Runs)
@@ -178,8 +184,8 @@ func (c *Campaign) finish(ctx context.Context, finding *Finding, known map[model
 			}
 		}
 	}
-	if !res.Flaky && !samePlan(res.Reliable.Plan, end.Plan) {
-		cs.Extra = append(cs.Extra, corpus.Header{Key: "reliable", Value: fmt.Sprintf("a plan of %d steps %s", len(res.Reliable.Plan.Steps), res.Reliable.Certificate)})
+	if other != "" {
+		cs.Extra = append(cs.Extra, corpus.Header{Key: "shortest", Value: other})
 	}
 	return c.save(finding, cs)
 }

@@ -59,8 +59,8 @@ func Try(ctx context.Context, buggy, clean *Rig, base Trial, cfg Config, build s
 	}
 	f := findings[0]
 	t.Found, t.Signature, t.After, t.Before = true, f.Violation.Signature.String(), f.After, len(f.Plan.Steps)
-	t.Steps, t.Executions, t.Case = len(f.Case.Plan.Steps), f.Shrunk.Executions, f.Case
-	t.Failures, t.Runs = f.Case.Certificate.Failures, f.Case.Certificate.Runs
+	t.Case, t.Executions = f.Case, f.Shrunk.Executions
+	t.Steps, t.Failures, t.Runs = len(f.Shrunk.Shortest.Plan.Steps), f.Shrunk.Shortest.Certificate.Failures, f.Shrunk.Shortest.Certificate.Runs
 	opt := corpus.ReplayOptions{Parallel: cfg.Workers, Vocab: actions.Vocabulary{}}
 	t.Buggy = string(corpus.Replay(ctx, f.Case, buggy.Predicate(f.Case.Signature), opt).Verdict)
 	t.Clean = string(corpus.Replay(ctx, f.Case, clean.Predicate(f.Case.Signature), opt).Verdict)

@@ -196,7 +196,7 @@ func (f *proveFlags) trial(ctx context.Context, bug bugs.ID, seed int64, clean *
 		return t
 	}
 	defer st.close()
-	cfg := campaign.Config{Duration: f.budget, Workers: f.workers, Shrink: campaign.ShrinkConfig{Budget: f.shrink, Parallel: f.workers}}
+	cfg := campaign.Config{Duration: f.budget, Workers: f.workers, Shrink: campaign.ShrinkConfig{Budget: f.shrink, Parallel: shrinkParallel(f.workers)}}
 	t = campaign.Try(st.ctx, st.rig, clean, t, cfg, st.target.Describe(), report.Excerpt)
 	var dead *deadStack
 	if errors.As(context.Cause(st.ctx), &dead) {

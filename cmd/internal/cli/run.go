@@ -126,7 +126,7 @@ func (a *app) run(ctx context.Context, f runFlags) error {
 	show.start(st)
 	c := &campaign.Campaign{Rig: st.rig, Store: store, Events: show, Stats: stats, Build: st.target.Describe(), Bugs: bugList(f.bugs), Excerpt: report.Excerpt,
 		Config: campaign.Config{Seed: f.seed, Duration: f.duration, Plans: f.plans, Workers: f.workers, Clients: f.clients, MaxSteps: f.steps, FailFast: f.fast,
-			Shrink: campaign.ShrinkConfig{Budget: f.budget, Parallel: f.workers, Off: f.noShrink}}}
+			Shrink: campaign.ShrinkConfig{Budget: f.budget, Parallel: shrinkParallel(f.workers), Off: f.noShrink}}}
 	findings, err := c.Run(ctx)
 	show.stop()
 	var dead *deadStack
@@ -172,3 +172,7 @@ func bugList(list string) []string {
 	}
 	return strings.Split(set.String(), ",")
 }
+
+// shrinkParallel is how many runs the shrinker has under way: most of a small plan is waiting, and a
+// plan that hangs is nothing else.
+func shrinkParallel(workers int) int { return 2 * workers }

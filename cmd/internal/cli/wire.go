@@ -118,7 +118,7 @@ func (f *stackFlags) reach(ctx context.Context) error {
 
 // syncInterval is how often the embedded runner reports. Upstream does every ten seconds; a shorter
 // interval gives more chances to whatever goes wrong around a report.
-const syncInterval = 40 * time.Millisecond
+const syncInterval = 15 * time.Millisecond
 
 func openEmbedded(ctx context.Context, set bugs.Set) (*openStack, error) {
 	s, err := embedded.Start(ctx, embedded.Options{Bugs: set, SyncInterval: syncInterval})

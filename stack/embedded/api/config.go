@@ -37,7 +37,7 @@ type Key struct {
 // Defaults of Config.
 const (
 	DefaultBoxLimit       = 200
-	DefaultDatabaseMicros = 1000
+	DefaultDatabaseMicros = 3000
 )
 
 var errConfig = errors.New("invalid configuration: keys with an organization and a runner token are required")

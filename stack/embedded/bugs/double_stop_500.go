@@ -4,7 +4,7 @@ package bugs
 var DoubleStop500 = register(Bug{
 	ID:        "double-stop-500",
 	Title:     "stop on a box whose stop is pending answers 500",
-	Reference: "upstream e2e test_invalid_state, double stop",
+	Reference: "test_invalid_state (e2e)",
 	Where:     "api",
 	Mechanism: "the pending check of stop throws an untyped error, which the catch-all turns into a server error",
 	Promise:   "an operation that the state of a box forbids is refused with a 4xx, never a 5xx",

@@ -4,7 +4,7 @@ package bugs
 var ResizeSwapped = register(Bug{
 	ID:        "resize-swapped",
 	Title:     "a terminal resized to R rows and C columns has C rows and R columns",
-	Reference: "contract of resize: the client's argument order (rows, cols) differs from the body's {cols, rows}",
+	Reference: "resize argument order (contract)",
 	Where:     "runner",
 	Mechanism: "the REST handler passes columns and rows to the terminal in the wrong order",
 	Promise:   "after a resize the terminal has the rows and columns that were asked for",
