@@ -27,9 +27,9 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// buggyMiss is the chance that a case which fails as often as its certificate says is not seen to
-// fail on the stack with its bug. It is small, because the suite holds many cases and must not be flaky.
-const buggyMiss = 1e-5
+// buggyMiss makes a case run until it fails, or the most often that cases are run at all: how often a
+// race is lost depends on the machine, and the first failure ends it.
+const buggyMiss = 1e-100
 
 // TestRegressions runs every promoted case where it must fail and where it must pass.
 func TestRegressions(t *testing.T) {
