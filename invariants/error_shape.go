@@ -38,6 +38,8 @@ func (errorShape) Check(f *Facts) []Finding {
 func shapeProblem(c *model.Call) string {
 	body := model.ParseError(c.Body)
 	switch {
+	case body.Shape == model.ShapeText && clipped(c):
+		return ""
 	case body.Shape == model.ShapeEmpty && c.Op == model.OpAttach && c.Status < 500:
 		return "" // the API refuses upgrades with an empty body
 	case body.Shape == model.ShapeEmpty:
@@ -52,4 +54,10 @@ func shapeProblem(c *model.Call) string {
 		return fmt.Sprintf("status %d with code %s", c.Status, body.Code)
 	}
 	return ""
+}
+
+// clipped reports whether the body may be only the beginning of what came: histories keep so much of
+// an answer, and of a refused attach the library hands out a kilobyte.
+func clipped(c *model.Call) bool {
+	return len(c.Body) >= model.MaxBody || c.Op == model.OpAttach && len(c.Body) >= 1024
 }

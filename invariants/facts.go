@@ -69,7 +69,10 @@ func (f *Facts) Timeline(ref model.Ref) *model.Timeline {
 // During returns the states the call's box could have been in while the call ran. A ref that no
 // create was ever sent for stands for a box that never existed.
 func (f *Facts) During(c *model.Call) model.State {
-	if c.Box == "" {
+	switch {
+	case c.Box == "" && c.Exec != "":
+		return model.Absent // an exec that never started is on no box
+	case c.Box == "":
 		return model.AnyState
 	}
 	return f.Timeline(c.Box).During(c)

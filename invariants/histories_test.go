@@ -59,6 +59,28 @@ var good = map[string]func() *story{
 		s.info("e2", -15)
 		return end(s)
 	},
+	"death by the first signal, told two ways": func() *story {
+		s := lived()
+		s.exec("e2", "b1", model.Payload{Sleep: time.Second})
+		s.onExec(model.OpSignal, "e2", 204).Signal = 1
+		s.attach("e2", nil).Attach.Frames[0].Exit = 129
+		s.info("e2", -1)
+		return end(s)
+	},
+	"a session cut within a line about the size": func() *story {
+		s := lived()
+		s.exec("e2", "b1", model.Payload{TTY: true, Watch: 100 * time.Millisecond})
+		c := s.attach("e2", func(string, string) (string, string) { return "t-1.e2 size 24 80\r\nt-1.e2 size 4", "" })
+		c.Attach.Cut, c.Attach.Frames = true, c.Attach.Frames[:1]
+		c = s.attach("e2", func(string, string) (string, string) { return "t-1.e2 si", "" })
+		c.Attach.Cut, c.Attach.Frames = true, c.Attach.Frames[:1]
+		return end(s)
+	},
+	"a refusal too long to keep": func() *story {
+		s := end(lived())
+		s.op(model.OpStop, "b1", 404).Body = `{"error":"` + strings.Repeat("x", model.MaxBody-10)
+		return s
+	},
 	"a session that was cut, and one after it": func() *story {
 		s := lived()
 		s.exec("e2", "b1", model.Payload{Stdout: 50})
@@ -143,6 +165,11 @@ var bad = []struct {
 		s := lived()
 		s.onExec(model.OpResize, "e1", 204).Variant = "no-terminal"
 		return end(s)
+	}},
+	{"allowed-answers", "200", func() *story {
+		s := end(lived())
+		s.add(model.Call{Op: model.OpInfo, Exec: "e9", ExecID: "nothing", Status: 200})
+		return s
 	}},
 	{"error-shape", "plain text", func() *story { s := end(lived()); s.op(model.OpStop, "b1", 404).Body = "not found"; return s }},
 	{"error-shape", "empty body", func() *story { s := end(lived()); s.op(model.OpStop, "b1", 404).Body = " "; return s }},

@@ -103,7 +103,7 @@ func (f *Facts) sameExit(x *Exec) []Finding {
 // sameCode compares exit codes modulo the two ways to tell death by a signal: −N and 128+N.
 func sameCode(a, b int) bool {
 	norm := func(x int) int {
-		if x < -1 {
+		if x < 0 {
 			return 128 - x
 		}
 		return x

@@ -97,13 +97,17 @@ func clipBytes(b []byte) string {
 	return string(b)
 }
 
-// withoutSizes takes the lines about the terminal size out of a stream and returns them.
+// withoutSizes takes the lines about the terminal size out of a stream and returns them. One that a
+// cut or killed session ends in is torn and says nothing.
 func withoutSizes(b []byte, p *model.Payload) (rest []byte, sizes []string) {
 	if p.Watch == 0 {
 		return b, nil
 	}
 	for _, line := range bytes.SplitAfter(b, []byte("\n")) {
 		text := strings.TrimRight(string(line), "\r\n")
+		if !bytes.HasSuffix(line, []byte("\n")) && (torn(text, p.SizePrefix()) || torn(text, p.LastPrefix())) {
+			continue
+		}
 		if strings.HasPrefix(text, p.SizePrefix()) || strings.HasPrefix(text, p.LastPrefix()) {
 			sizes = append(sizes, text)
 			continue
@@ -111,6 +115,11 @@ func withoutSizes(b []byte, p *model.Payload) (rest []byte, sizes []string) {
 		rest = append(rest, line...)
 	}
 	return rest, sizes
+}
+
+// torn reports whether text can be the beginning of a line that begins with prefix.
+func torn(text, prefix string) bool {
+	return strings.HasPrefix(text, prefix) || strings.HasPrefix(prefix, text)
 }
 
 // streamCheck is one stream of one attach session, compared.
