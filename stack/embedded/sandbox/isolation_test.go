@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -82,7 +83,10 @@ func TestExec_IgnoresNoSignals(t *testing.T) {
 		b := start(t, Config{Mode: m})
 		r := run(t, b, Spec{Argv: []string{"grep", "-E", "^Sig(Ign|Blk)", "/proc/self/status"}})
 		for line := range strings.Lines(r.out) {
-			require.Equal(t, "0000000000000000", strings.Fields(line)[1], line)
+			mask, err := strconv.ParseUint(strings.Fields(line)[1], 16, 64)
+			require.NoError(t, err)
+			// Signals above 31 are the C library's own; a caller of the tests may have some of them blocked.
+			require.Zero(t, mask&(1<<31-1), line)
 		}
 		require.Zero(t, r.code)
 	})
