@@ -27,7 +27,7 @@ func (exec) Spec() *model.Spec {
 			{Name: "bin", Doc: "missing = a program that is not there", Check: oneOf("missing")},
 			{Name: "child", Doc: "yes = leave a child behind that keeps the streams open", Check: oneOf("yes")},
 			{Name: "cut", Doc: "drop the attach connection after this many frames of output", Check: number(1, 100)},
-			{Name: "cwd", Doc: "working directory: tmp, or bad for one that is not there", Check: oneOf("tmp", "bad")},
+			{Name: "cwd", Doc: "working directory: usr, or bad for one that is not there", Check: oneOf("usr", "bad")},
 			{Name: "env", Doc: "yes = pass an environment variable and print it", Check: oneOf("yes")},
 			{Name: "exit", Doc: "exit code (default 0)", Check: number(1, 255)},
 			{Name: "sleep", Doc: "pause after half of the lines", Check: duration(maxSleep)},
@@ -61,7 +61,7 @@ func (exec) Draw(src model.Source, b model.Belief) model.Step {
 		s.Args = s.Args.With("cut", strconv.Itoa(1+src.Intn(3)))
 	}
 	if model.Chance(src, 8) {
-		s.Args = s.Args.With("cwd", "tmp")
+		s.Args = s.Args.With("cwd", "usr")
 	}
 	if model.Chance(src, 8) {
 		s.Args = s.Args.With("env", "yes")
@@ -126,8 +126,9 @@ func payload(token string, s model.Step) model.Payload {
 		p.Watch = 0
 	}
 	switch s.Args.Get("cwd") {
-	case "tmp":
-		p.Dir = "/tmp"
+	case "usr":
+		// A directory that every box has under this very name, also one without a root of its own.
+		p.Dir = "/usr"
 	case "bad":
 		p.Dir = "/chaos/no/such/directory"
 	}

@@ -83,6 +83,9 @@ func (r *rig) predicate(sig model.Signature) shrink.Run {
 		}
 		v := invariants.Judge(h, model.Cloud())
 		out := shrink.Outcome{Failed: v.Has(sig), Inconclusive: v.Status == model.Inconclusive}
+		if why := invariants.Blind(sig, h); why != "" && !out.Failed {
+			out.Inconclusive, out.Why = true, why
+		}
 		for _, x := range v.Violations {
 			if x.Signature != sig {
 				out.Slips = append(out.Slips, x)

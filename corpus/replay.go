@@ -139,6 +139,7 @@ type replay struct {
 	inconclusive   int
 	others         map[model.Signature]int
 	reached        []bool // nil = not known
+	why            string // why the first run that could not be judged could not
 }
 
 type replayed struct {
@@ -203,6 +204,9 @@ func (r *replay) count(out shrink.Outcome) {
 		r.runs++
 	case out.Inconclusive && len(out.Slips) == 0:
 		r.inconclusive++
+		if r.why == "" && out.Why != "" {
+			r.why = ": " + out.Why
+		}
 	default:
 		r.runs++
 	}
@@ -252,7 +256,7 @@ func (r *replay) report(err error) Report {
 		rep.Detail = fmt.Sprintf("ended after %d of %d runs: %v", r.runs, r.n, err)
 	case r.runs < r.n:
 		rep.Verdict = Errored
-		rep.Detail = fmt.Sprintf("only %d of %d runs could be judged, %d could not", r.runs, r.n, r.inconclusive)
+		rep.Detail = fmt.Sprintf("only %d of %d runs could be judged, %d could not%s", r.runs, r.n, r.inconclusive, r.why)
 	case unseen >= 0:
 		rep.Verdict = Stale
 		rep.Detail = fmt.Sprintf("step %d (%s) was never reached in %d runs", unseen+1, r.c.Plan.Steps[unseen].Action, r.runs)

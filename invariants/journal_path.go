@@ -18,6 +18,27 @@ func (journalPath) Promise() string {
 
 func (journalPath) Source() string { return "BoxLite test_path_verification (PR 678)" }
 
+// Blind implements blindable.
+func (journalPath) Blind(sig model.Signature, h *model.History) string {
+	switch {
+	case h.Journal.Kind == "":
+		return "the runner's journal is not read on this stack"
+	case h.Journal.Problem != "":
+		return "the journal cannot be relied on: " + h.Journal.Problem
+	case sig.Detail == execNotStarted && !h.Meta.ExecLogged:
+		return "the runner of this stack does not log execs"
+	case sig.Detail == nobodyAsked && !h.Journal.Exclusive:
+		return "others may use this stack"
+	}
+	return ""
+}
+
+// Details of signatures.
+const (
+	execNotStarted = "exec not started by the runner"
+	nobodyAsked    = "box nobody asked for"
+)
+
 func (journalPath) Check(f *Facts) []Finding {
 	if f.Journal.Kind == "" || f.Journal.Problem != "" {
 		return nil
@@ -48,14 +69,14 @@ func (journalPath) Check(f *Facts) []Finding {
 		case c.Op == model.OpCreate && c.BoxID != "" && !seen[model.SawCreate+"  "+c.BoxID]:
 			lacks(c, "it made box "+c.BoxID, "box not made by the runner")
 		case c.Op == model.OpExec && f.Meta.ExecLogged && c.ExecID != "" && !seen[model.SawExec+" "+c.ExecID]:
-			lacks(c, "it started execution "+c.ExecID, "exec not started by the runner")
+			lacks(c, "it started execution "+c.ExecID, execNotStarted)
 		case c.Op == model.OpRemove && c.Variant == "" && seen[model.SawCreate+"  "+c.BoxID] && !seen[model.SawDone+" DESTROY_BOX "+c.BoxID]:
 			lacks(c, "it destroyed box "+c.BoxID, "box not destroyed by the runner")
 			out[len(out)-1].Late = true
 		}
 	}
 	for _, id := range f.Journal.Foreign {
-		out = append(out, Finding{Action: model.OpCreate, State: noState, Detail: "box nobody asked for",
+		out = append(out, Finding{Action: model.OpCreate, State: noState, Detail: nobodyAsked,
 			Message: "the runner made box " + id + ", but no create was answered with that id", Allowed: "only boxes that a create returned", Got: id})
 	}
 	return out

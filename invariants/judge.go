@@ -29,6 +29,25 @@ type Finding struct {
 	Late    bool          // a deadline passed: says nothing if the machine stood still
 }
 
+// blindable is an invariant that needs more than the calls: it says why a history does not show
+// whether a violation with the signature happened, "" if it does.
+type blindable interface {
+	Blind(sig model.Signature, h *model.History) string
+}
+
+// Blind says why h cannot show a violation with signature sig, "" if it can. That none was found in
+// such a history is no pass.
+func Blind(sig model.Signature, h *model.History) string {
+	inv, ok := registry.Get(sig.Invariant)
+	if !ok {
+		return "there is no invariant " + sig.Invariant
+	}
+	if b, ok := inv.(blindable); ok {
+		return b.Blind(sig, h)
+	}
+	return ""
+}
+
 // noState is for findings that do not depend on what the box was in.
 const noState = "-"
 

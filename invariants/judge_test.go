@@ -110,3 +110,21 @@ func TestCompare_TornOwnTokenIsNotForeign(t *testing.T) {
 		require.Contains(t, []invariants.Damage{invariants.Duplicated, invariants.Corrupt}, d, "repeated from byte %d at byte %d", cut/2, cut)
 	}
 }
+
+func TestBlind_SaysWhatAHistoryCannotShow(t *testing.T) {
+	journal := model.Signature{Invariant: "journal-path", Action: "exec", Detail: "exec not started by the runner"}
+	foreign := model.Signature{Invariant: "journal-path", Action: "create", Detail: "box nobody asked for"}
+	process := model.Signature{Invariant: "nothing-left", Action: "remove", Detail: "process left"}
+	record := model.Signature{Invariant: "nothing-left", Action: "create", Detail: "record left by a refused create"}
+	h := end(lived()).h
+	h.Journal.Exclusive = true
+	for _, sig := range []model.Signature{journal, foreign, process, record} {
+		require.Empty(t, invariants.Blind(sig, h), sig)
+	}
+	h.Journal, h.Meta.ResidueChecked = model.Journal{}, false
+	for _, sig := range []model.Signature{journal, foreign, process} {
+		require.NotEmpty(t, invariants.Blind(sig, h), sig)
+	}
+	require.Empty(t, invariants.Blind(record, h), "the list shows records")
+	require.NotEmpty(t, invariants.Blind(model.Signature{Invariant: "gone"}, h))
+}

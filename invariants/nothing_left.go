@@ -19,6 +19,14 @@ func (nothingLeft) Promise() string {
 
 func (nothingLeft) Source() string { return "BoxLite PR 876, #1239, #71, PR 1427" }
 
+// Blind implements blindable. Records show in the list; the rest only on the machine.
+func (nothingLeft) Blind(sig model.Signature, h *model.History) string {
+	if sig.Action == model.OpRemove && !h.Meta.ResidueChecked {
+		return "the machine of this stack is not searched for leftovers"
+	}
+	return ""
+}
+
 func (nothingLeft) Check(f *Facts) []Finding {
 	var out []Finding
 	seen := map[string]bool{}

@@ -157,8 +157,9 @@ type Journal struct {
 	Entries []JournalEntry `json:"entries"`
 	// Foreign lists box ids in the runner's log of this time span that no create of the campaign
 	// accounts for. It is only filled on a stack that nobody else uses.
-	Foreign []string `json:"foreign,omitempty"`
-	Problem string   `json:"problem,omitempty"` // why it must not be judged by (lost lines, not readable)
+	Foreign   []string `json:"foreign,omitempty"`
+	Exclusive bool     `json:"exclusive,omitempty"` // Foreign was looked for
+	Problem   string   `json:"problem,omitempty"`   // why it must not be judged by (lost lines, not readable)
 }
 
 // Residue is something of a removed box that is still there.

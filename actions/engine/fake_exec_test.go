@@ -59,7 +59,7 @@ func (f *fake) exec(q *http.Request, b *fakeBox) (int, any) {
 	default:
 		return 409, short("stopped: box " + b.id + " is not running")
 	}
-	if req.Command != "sh" || req.Dir != "" && req.Dir != "/tmp" {
+	if req.Command != "sh" || req.Dir != "" && req.Dir != "/usr" {
 		return 422, short("Execution error: no such program or directory")
 	}
 	f.serial++

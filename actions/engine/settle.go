@@ -159,6 +159,7 @@ func (r *run) readJournal(ctx context.Context, h *model.History) error {
 		}
 	}
 	if r.engine.target.Exclusive() {
+		h.Journal.Exclusive = true
 		h.Journal.Foreign = r.engine.foreign(ctx, r.rec.Began())
 	}
 	r.engine.journal.forget(ids)

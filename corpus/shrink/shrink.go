@@ -14,6 +14,7 @@ type Outcome struct {
 	Failed       bool              // the wanted signature occurred
 	Slips        []model.Violation // violations with other signatures
 	Inconclusive bool              // nothing can be said; counts neither as failure nor as pass, unless Failed
+	Why          string            // why it is inconclusive, for people; may be empty
 	Reached      []bool            // for each step whether it was performed, nil = not known
 }
 

@@ -29,6 +29,8 @@ func (*Stack) Bugs() bugs.Set          { return nil }
 func (*Stack) PIDs() PIDs              { return PIDs{} }
 func (*Stack) Dead() <-chan error      { return nil }
 
+func (*Stack) cramped() bool { return false }
+
 func (*Stack) Residue(context.Context) ([]Residue, error) { return nil, ErrUnsupported }
 
 func (*Stack) Stop(context.Context) error { return ErrUnsupported }

@@ -75,6 +75,9 @@ func start(ctx context.Context, o Options) (*Stack, error) {
 		mode := int(*o.Sandbox)
 		s.order.Sandbox = &mode
 	}
+	if err := checkRoom(s.order.Dir); err != nil {
+		return nil, err
+	}
 	if err := s.launch(); err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -61,7 +62,7 @@ func (t *Target) Describe() string {
 }
 
 // Journal implements stack.Target.
-func (t *Target) Journal() stack.JournalSource { return runnerLog{t.stack.Journal()} }
+func (t *Target) Journal() stack.JournalSource { return runnerLog{t.stack, t.stack.Journal()} }
 
 // Residue implements stack.Target.
 func (t *Target) Residue(ctx context.Context) ([]model.Residue, bool, error) {
@@ -81,7 +82,10 @@ func (t *Target) Residue(ctx context.Context) ([]model.Residue, bool, error) {
 }
 
 // runnerLog is the runner's part of a journal.
-type runnerLog struct{ reader journal.Reader }
+type runnerLog struct {
+	stack  *Stack
+	reader journal.Reader
+}
 
 func (l runnerLog) Describe() string { return l.reader.Describe() }
 
@@ -91,8 +95,8 @@ func (l runnerLog) Since(ctx context.Context, cursor string) ([]stack.LogEntry, 
 		return nil, cursor, err
 	}
 	entries, next, err := l.reader.Scan(ctx, journal.Cursor(cursor))
-	if errors.Is(err, journal.ErrLost) {
-		return []stack.LogEntry{{Time: time.Now(), Unit: runnerUnit, Lost: true}}, cursor, nil
+	if errors.Is(err, journal.ErrLost) || err == nil && l.stack.cramped() {
+		return []stack.LogEntry{{Time: time.Now(), Unit: runnerUnit, Lost: true}}, cmp.Or(string(next), cursor), nil
 	}
 	if err != nil {
 		return nil, cursor, err

@@ -120,6 +120,7 @@ func (c *Campaign) handle(ctx context.Context, f Failure, known map[model.Signat
 	// Saved at once: a crash while shrinking loses nothing.
 	finding := &Finding{Failure: f}
 	if err := c.save(finding, c.newCase(f, f.Plan, shrink.Certificate{}, "not shrunk")); err != nil {
+		c.Events.Saved(finding) // what cannot be written must at least be shown
 		return finding, err
 	}
 	if c.Config.Shrink.Off {
@@ -140,6 +141,7 @@ func (c *Campaign) handle(ctx context.Context, f Failure, known map[model.Signat
 	})
 	finding.Shrunk, finding.Took = res, time.Since(began)
 	if err = errors.Join(err, saveErr); err != nil {
+		c.Events.Saved(finding)
 		return finding, err
 	}
 	err = c.finish(ctx, finding, known)

@@ -86,6 +86,13 @@ func (r *Rig) Predicate(sig model.Signature) shrink.Run {
 			return shrink.Outcome{}, err
 		}
 		out := shrink.Outcome{Failed: v.Has(sig), Inconclusive: v.Status == model.Inconclusive, Reached: make([]bool, len(p.Steps))}
+		if out.Inconclusive && len(v.Unjudged) > 0 {
+			out.Why = v.Unjudged[0]
+		}
+		// Not seen is not absent where nobody looked.
+		if why := invariants.Blind(sig, h); why != "" && !out.Failed {
+			out.Inconclusive, out.Why = true, why
+		}
 		upTo := int64(-1)
 		for _, x := range v.Violations {
 			if x.Signature != sig {

@@ -52,7 +52,7 @@ func TestSummary_CodeAndClaim(t *testing.T) {
 		code  int
 		claim string
 	}{
-		"clean":                        {summary{stats: done}, ExitOK, "no findings; a bug that shows in 1 % of plans or more would have been seen (95 %)"},
+		"clean":                        {summary{stats: done}, ExitOK, "no findings; a bug that shows in 0.99 % of plans or more would have been seen (95 %)"},
 		"half judged":                  {summary{stats: half}, ExitOK, "no findings; a bug that shows in 2 % of plans or more would have been seen (95 %)"},
 		"less than half judged":        {summary{stats: most}, ExitInconclusive, "nothing: too little was done or could be judged to call this a pass"},
 		"nothing done":                 {summary{}, ExitInconclusive, "nothing: too little"},

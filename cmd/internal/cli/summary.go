@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"time"
 
 	"chaos/cmd/internal/campaign"
@@ -50,7 +51,7 @@ func (s *summary) claim() string {
 	case s.code() == ExitInconclusive:
 		return "nothing: too little was done or could be judged to call this a pass"
 	}
-	return fmt.Sprintf("no findings; a bug that shows in %.2g %% of plans or more would have been seen (95 %%)", 100*3/float64(judged))
+	return fmt.Sprintf("no findings; a bug that shows in %.2g %% of plans or more would have been seen (95 %%)", 100*(1-math.Pow(0.05, 1/float64(max(1, judged)))))
 }
 
 func findings(n int) string {
@@ -73,7 +74,11 @@ func (a *app) summary(f runFlags, s summary) error {
 		fmt.Fprintf(a.out, "\nchaos run · %s on %s · seed %d\n", report.Clock(s.took), s.stack.target.Describe(), f.seed)
 		report.Counts(a.out, s.stats)
 		for i, x := range s.findings {
-			fmt.Fprintf(a.out, "  %d  %s\n     %s\n", i+1, x.Violation.Signature, f.replayCommand(x.Name()))
+			how := "not saved; its plan stands above"
+			if x.Path != "" {
+				how = f.replayCommand(x.Name())
+			}
+			fmt.Fprintf(a.out, "  %d  %s\n     %s\n", i+1, x.Violation.Signature, how)
 		}
 		fmt.Fprintf(a.out, "  result   %s\n  folder   %s (judge it again: %s judge %s)\n", s.claim(), s.folder, self(), s.folder)
 	}
