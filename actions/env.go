@@ -19,8 +19,9 @@ type Env struct {
 	Rec    *Recorder
 	Refs   *Refs
 	Limits model.Limits
-	Index  int    // of the step in the plan, or model.Harness
-	Who    string // the client
+	Life   model.Lifecycle // of the boxes of this stack
+	Index  int             // of the step in the plan, or model.Harness
+	Who    string          // the client
 	// Owned is told of every box id the stack hands out, and of creates in flight, so that the
 	// journal's ids can be accounted for. A create without an answer may have made a box all the same.
 	Owned interface {

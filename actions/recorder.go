@@ -46,18 +46,19 @@ func (r *Recorder) end(c *model.Call) {
 	r.calls = append(r.calls, *c)
 }
 
-// StartedSince reports whether a start of box that was not refused has been under way at or after
-// the given time: then the box need not become stopped by a stop from before.
-func (r *Recorder) StartedSince(box model.Ref, since int64) bool {
+// StartedSince reports whether something that starts box under life, and was not refused, has been
+// under way at or after the given time: then the box need not become stopped by a stop from before.
+func (r *Recorder) StartedSince(life model.Lifecycle, box model.Ref, since int64) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	starts := func(op string) bool { return op == model.OpStart || op == model.OpExec && life.Autostart }
 	for c := range r.open {
-		if c.Op == model.OpStart && c.Box == box {
+		if starts(c.Op) && c.Box == box {
 			return true
 		}
 	}
 	return slices.ContainsFunc(r.calls, func(c model.Call) bool {
-		return c.Op == model.OpStart && c.Box == box && c.Outcome != model.Rejected && c.Return >= since
+		return starts(c.Op) && c.Box == box && c.Return >= since && (c.Outcome != model.Rejected || life.Changes(&c))
 	})
 }
 

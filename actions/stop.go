@@ -44,6 +44,6 @@ func (stop) Perform(ctx context.Context, env *Env, s model.Step) {
 	until(ctx, env.Limits.Converge, func() bool {
 		look := env.Look(ctx, s.On)
 		over := look.Outcome != model.OK || len(look.Boxes) == 1 && look.Boxes[0].Status == "stopped"
-		return over || env.Rec.StartedSince(s.On, c.Invoke)
+		return over || env.Rec.StartedSince(env.Life, s.On, c.Invoke)
 	})
 }

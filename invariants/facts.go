@@ -11,6 +11,8 @@ import (
 type Facts struct {
 	*model.History
 	Contract  model.Contract
+	life      model.Lifecycle
+	decided   model.Decisions
 	timelines map[model.Ref]*model.Timeline
 	execs     []*Exec
 }
@@ -26,7 +28,7 @@ type Exec struct {
 }
 
 func newFacts(h *model.History, contract model.Contract) *Facts {
-	f := &Facts{History: h, Contract: contract, timelines: map[model.Ref]*model.Timeline{}}
+	f := &Facts{History: h, Contract: contract, life: contract.Lifecycle(), decided: model.Decide(h), timelines: map[model.Ref]*model.Timeline{}}
 	byRef := map[model.Ref]*Exec{}
 	for _, c := range h.Execs() {
 		x := &Exec{Start: c}
@@ -60,7 +62,7 @@ func newFacts(h *model.History, contract model.Contract) *Facts {
 func (f *Facts) Timeline(ref model.Ref) *model.Timeline {
 	t, ok := f.timelines[ref]
 	if !ok {
-		t = model.NewTimeline(f.History, ref)
+		t = model.NewTimeline(f.History, ref, f.life, f.decided)
 		f.timelines[ref] = t
 	}
 	return t

@@ -1,10 +1,17 @@
 package model
 
-import "slices"
+import (
+	_ "embed"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
 
 // Rule says which statuses an operation may be answered with while the box is in any of the states
-// of When. Variant "" is the ordinary request; other variants are requests with something wrong in
-// them, whose answer does not depend on the box unless When narrows it.
+// of When. Variant "" is the ordinary request; other variants are requests with something wrong or
+// special about them.
 type Rule struct {
 	Op      string
 	Variant string
@@ -16,7 +23,44 @@ type Rule struct {
 // Contract is what one kind of server promises.
 type Contract struct {
 	Profile string
+	Flags   Flags // every flag has a value
 	Rules   []Rule
+}
+
+// profiles are the kinds of servers, and the flags that each has unless told otherwise.
+var profiles = []struct {
+	name  string
+	flags Flags
+}{
+	{"cloud", Flags{FlagExecOnStopped: Reject, FlagAfterCreate: IsRunning, FlagStop: Async}},
+	{"serve", Flags{FlagExecOnStopped: Autostart, FlagAfterCreate: Configured, FlagStop: Sync}},
+	{"spec", Flags{FlagExecOnStopped: Autostart, FlagAfterCreate: Configured, FlagStop: Sync}},
+}
+
+// Profiles returns the names of the profiles.
+func Profiles() []string {
+	var out []string
+	for _, p := range profiles {
+		out = append(out, p.name)
+	}
+	return out
+}
+
+// Lookup returns the contract of a profile, with flags in place of the profile's own.
+func Lookup(profile string, flags Flags) (Contract, bool) {
+	for i, p := range profiles {
+		if p.name == profile {
+			f := p.flags.with(flags)
+			return Contract{Profile: profile, Flags: f, Rules: rulesOf(i, f)}, true
+		}
+	}
+	return Contract{}, false
+}
+
+// Cloud is the contract of BoxLite's API with a runner behind it, where exec on a stopped box is refused.
+func Cloud() Contract {
+	c, _ := Lookup("cloud", nil)
+	return c
 }
 
 // Allowed returns the statuses that op may be answered with when the box may be in any state of
@@ -41,83 +85,112 @@ func (c Contract) Allowed(op, variant string, set State) (statuses []int, source
 	return statuses, sources, set != 0 && covered == set
 }
 
-// Lookup returns the contract of a profile.
-func Lookup(profile string) (Contract, bool) {
-	for _, c := range []Contract{Cloud()} {
-		if c.Profile == profile {
-			return c, true
-		}
+// Shapes returns the forms that an error body may have.
+func (c Contract) Shapes() []ErrorShape {
+	if c.Profile == "cloud" {
+		return []ErrorShape{ShapeEnvelope, ShapeFlat, ShapeString, ShapeStatus}
 	}
-	return Contract{}, false
+	return []ErrorShape{ShapeEnvelope}
 }
 
-// Cloud is the contract of BoxLite's API with a runner behind it, where exec on a stopped box is
-// refused. Start and stop may answer 200 or 201: the specification says the one, the API does the other.
-func Cloud() Contract {
-	const (
-		table = "operation × state of the API and the runner"
-		codes = "error code table"
-		spec  = "OpenAPI specification"
-		auth  = "authentication"
-	)
-	alive := Creating | Running | Stopping | Stopped | Starting | Removing
-	busy := Creating | Starting | Removing // neither what it was nor yet what it will be
-	none := Absent | Gone
-	return Contract{Profile: "cloud", Rules: []Rule{
-		{OpCreate, "", Absent, []int{201}, spec},
-		{OpCreate, "shared-name", AnyState, []int{201, 409}, spec}, // who may win is for the check of names
-		{OpCreate, "cpus-zero", AnyState, []int{400, 422}, spec},
-		{OpCreate, "cpus-huge", AnyState, []int{400, 422, 429}, spec},
-		{OpCreate, "memory-negative", AnyState, []int{400, 422}, spec},
-		{OpCreate, "name-blank", AnyState, []int{400, 422}, spec},
-		{OpCreate, "unknown-image", AnyState, []int{400, 404, 422}, spec},
+// Lifecycle returns how boxes change under the contract.
+func (c Contract) Lifecycle() Lifecycle {
+	return Lifecycle{
+		Lazy:      c.Flags[FlagAfterCreate] == Configured,
+		Autostart: c.Flags[FlagExecOnStopped] == Autostart,
+		SyncStop:  c.Flags[FlagStop] == Sync,
+		rules:     c.Rules,
+	}
+}
 
-		{OpGet, "", alive, []int{200}, spec},
-		{OpGet, "", none | Creating | Removing, []int{404}, spec},
-		{OpList, "", AnyState, []int{200}, spec},
+// Table is the table of allowed answers as it is written, for people.
+//
+//go:embed contract.txt
+var Table string
 
-		{OpStart, "", Running | Stopped | Starting | Creating, []int{200, 201}, table},
-		{OpStart, "", busy | Stopping, []int{400, 409}, table},
-		{OpStart, "", none | busy, []int{404}, table},
+// tableRow is one line of the table.
+type tableRow struct {
+	op, variant, flag, value string
+	when                     State
+	allow                    [][]int // by profile; nil where the row does not hold
+	source                   string
+}
 
-		{OpStop, "", Running, []int{200, 201}, table},
-		{OpStop, "", Stopping | Stopped | busy, []int{400, 409}, table},
-		{OpStop, "", Stopping, []int{200, 201}, table},
-		{OpStop, "", none | busy, []int{404}, table},
+var table = mustParseTable(Table)
 
-		{OpRemove, "", Running | Stopped | Stopping, []int{204}, table},
-		{OpRemove, "", Stopping | busy, []int{400, 409}, table},
-		{OpRemove, "", none | busy, []int{404}, table},
+// rulesOf returns the rows that hold for profile number p under flags.
+func rulesOf(p int, flags Flags) []Rule {
+	var out []Rule
+	for _, r := range table {
+		if r.allow[p] != nil && (r.flag == "" || flags[r.flag] == r.value) {
+			out = append(out, Rule{r.op, r.variant, r.when, r.allow[p], r.source})
+		}
+	}
+	return out
+}
 
-		{OpExec, "", Running | Stopping | busy, []int{201}, table},
-		{OpExec, "", Stopping | Stopped | busy, []int{409}, "exec on a stopped box is a typed refusal (#684)"},
-		{OpExec, "", none | busy, []int{404}, table},
-		{OpExec, "missing-binary", Running | Stopping | busy, []int{422}, codes},
-		{OpExec, "missing-binary", Stopping | Stopped | busy, []int{409}, table},
-		{OpExec, "missing-binary", none | busy, []int{404}, table},
-		{OpExec, "bad-dir", Running | Stopping | busy, []int{422}, codes},
-		{OpExec, "bad-dir", Stopping | Stopped | busy, []int{409}, table},
-		{OpExec, "bad-dir", none | busy, []int{404}, table},
+func mustParseTable(text string) []tableRow {
+	rows, err := parseTable(text)
+	if err != nil {
+		panic("model: contract.txt: " + err.Error()) // the table is part of the program
+	}
+	return rows
+}
 
-		{OpMetrics, "", Running, []int{200}, table},
-		{OpMetrics, "", Stopping | Stopped | busy, []int{200, 404, 409}, table},
-		{OpMetrics, "", none, []int{404}, table},
+var columnGap = regexp.MustCompile(`\s{2,}`)
 
-		{OpInfo, "", alive, []int{200, 404}, spec}, // 404 once the execution is deleted or expired
-		{OpInfo, "", none, []int{404}, spec},
-		{OpAttach, "", alive, []int{101, 404, 409, 410}, spec}, // 409: only one at a time; being killed
-		{OpAttach, "", none, []int{404}, spec},
-		{OpSignal, "", alive, []int{204, 404, 409}, spec},
-		{OpSignal, "", none, []int{404}, spec},
-		{OpSignal, "not-allowed", alive, []int{400}, "signal white list, checked before any look-up"},
-		{OpSignal, "not-allowed", none | busy, []int{400, 404}, spec},
-		{OpKill, "", alive, []int{204, 404, 409}, spec},
-		{OpKill, "", none, []int{404}, spec},
-		{OpResize, "", alive, []int{204, 404, 409}, spec},
-		{OpResize, "", none, []int{404}, spec},
-		{OpResize, "no-terminal", alive, []int{400, 404, 409}, spec},
-		{OpResize, "no-terminal", none, []int{404}, spec},
+func parseTable(text string) ([]tableRow, error) {
+	var out []tableRow
+	for n, line := range strings.Split(text, "\n") {
+		if line = strings.TrimSpace(line); line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		row, err := parseRow(columnGap.Split(line, 4+len(profiles)))
+		if err != nil {
+			return nil, fmt.Errorf("line %d: %w", n+1, err)
+		}
+		out = append(out, row)
+	}
+	return out, nil
+}
 
-		{OpProbe, "", AnyState, []int{401, 403}, auth},
-	}}
+func parseRow(cells []string) (tableRow, error) {
+	if len(cells) != 4+len(profiles) {
+		return tableRow{}, fmt.Errorf("%d columns, want %d apart by two spaces or more", len(cells), 4+len(profiles))
+	}
+	r := tableRow{source: cells[len(cells)-1]}
+	r.op, r.variant, _ = strings.Cut(cells[0], ":")
+	var ok bool
+	if r.when, ok = ParseState(cells[1]); !ok {
+		return r, fmt.Errorf("states %q", cells[1])
+	}
+	if cells[2] != "-" {
+		if _, err := ParseFlags(cells[2]); err != nil {
+			return r, err
+		}
+		r.flag, r.value, _ = strings.Cut(cells[2], "=")
+	}
+	for _, cell := range cells[3 : 3+len(profiles)] {
+		list, err := parseStatuses(cell)
+		if err != nil {
+			return r, err
+		}
+		r.allow = append(r.allow, list)
+	}
+	return r, nil
+}
+
+func parseStatuses(cell string) ([]int, error) {
+	if cell == "-" {
+		return nil, nil
+	}
+	var out []int
+	for s := range strings.SplitSeq(cell, ",") {
+		n, err := strconv.Atoi(s)
+		if err != nil || n < 100 || n > 599 {
+			return nil, fmt.Errorf("status %q", s)
+		}
+		out = append(out, n)
+	}
+	return out, nil
 }

@@ -179,7 +179,8 @@ type Limits struct {
 // Meta says where a history comes from and what may be judged by it.
 type Meta struct {
 	Profile string    `json:"profile"`
-	Token   string    `json:"token"` // prefix of every name and payload token of this run
+	Flags   string    `json:"flags,omitempty"` // of the contract, as ParseFlags reads them; "" = the profile's own
+	Token   string    `json:"token"`           // prefix of every name and payload token of this run
 	Seed    int64     `json:"seed"`
 	Stack   string    `json:"stack"` // what was tested, for people
 	Began   time.Time `json:"began"`

@@ -1,6 +1,9 @@
 package model
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // State is a set of states a box may be in, as its caller can tell them apart. A single state is a
 // set of one. Sets are bit masks so that "what could it have been?" is cheap to compute and compare.
@@ -10,6 +13,7 @@ type State uint16
 const (
 	Absent   State = 1 << iota // never created, or its create was refused
 	Creating                   // create sent, not answered
+	Fresh                      // configured: made, but never started
 	Running
 	Stopping // stop accepted
 	Stopped
@@ -19,9 +23,9 @@ const (
 )
 
 // AnyState is every state.
-const AnyState = Absent | Creating | Running | Stopping | Stopped | Starting | Removing | Gone
+const AnyState = Absent | Creating | Fresh | Running | Stopping | Stopped | Starting | Removing | Gone
 
-var stateNames = []string{"absent", "creating", "running", "stopping", "stopped", "starting", "removing", "removed"}
+var stateNames = []string{"absent", "creating", "configured", "running", "stopping", "stopped", "starting", "removing", "removed"}
 
 // String lists the states of the set, joined by "|".
 func (s State) String() string {
@@ -36,6 +40,27 @@ func (s State) String() string {
 	}
 	return strings.Join(names, "|")
 }
+
+// ParseState reads what String wrote, and the groups alive, busy, none and any.
+func ParseState(text string) (State, bool) {
+	groups := map[string]State{"alive": Alive, "busy": Creating | Starting | Removing, "none": Absent | Gone, "any": AnyState}
+	var s State
+	for name := range strings.SplitSeq(text, "|") {
+		if g, ok := groups[name]; ok {
+			s |= g
+			continue
+		}
+		i := slices.Index(stateNames, name)
+		if i < 0 {
+			return 0, false
+		}
+		s |= 1 << i
+	}
+	return s, true
+}
+
+// Alive is every state of a box that is there, or is about to be or to go.
+const Alive = Creating | Fresh | Running | Stopping | Stopped | Starting | Removing
 
 // Single reports whether the set holds exactly one state.
 func (s State) Single() bool { return s != 0 && s&(s-1) == 0 }
@@ -60,6 +85,7 @@ func (s State) Shows() []string {
 	}
 	add(Absent|Gone, "")
 	add(Creating, "", "configured")
+	add(Fresh, "configured")
 	add(Running, "running")
 	add(Stopping, "running", "stopping")
 	add(Stopped, "stopped")

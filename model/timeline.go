@@ -61,55 +61,47 @@ func (t *Timeline) End() State { return t.end }
 // maxInFlight bounds the search; with more calls at once than this nothing is concluded.
 const maxInFlight = 12
 
-// config is one possible situation: a single state in the low byte, and above it a bit for each
+// config is one possible situation: a single state in the low bits, and above them a bit for each
 // call in flight that has taken effect.
 type config uint32
 
-func (c config) state() State { return State(c & 0xff) }
+const stateBits = 16
+
+func (c config) state() State      { return State(c & (1<<stateBits - 1)) }
+func (c config) rest() config      { return c &^ (1<<stateBits - 1) }
+func taken(slot int) config        { return 1 << (stateBits + slot) }
+func (c config) in(s State) config { return c.rest() | config(s) }
 
 type timelineSearch struct {
+	life    Lifecycle
 	configs map[config]bool
 	slots   [maxInFlight]*Call
 	out     *Timeline
+	decided Decisions
 	inexact bool
 }
 
-// NewTimeline computes the timeline of box ref. Lists count as one look at the box each.
-func NewTimeline(h *History, ref Ref) *Timeline {
-	t := &timelineSearch{configs: map[config]bool{config(Absent): true}, out: &Timeline{during: map[int]State{}}}
-	type edge struct {
-		at    int64
-		enter bool
-		call  *Call
-	}
-	var edges []edge
-	for i := range h.Calls {
-		c := &h.Calls[i]
-		if c.Box != ref && c.Op != OpList {
-			continue
-		}
-		edges = append(edges, edge{c.Invoke, true, c})
-		if c.Outcome != Unknown {
-			edges = append(edges, edge{c.Return, false, c})
-		}
-	}
-	// At equal times invocations come first: intervals are closed, so such calls overlap.
-	sort.SliceStable(edges, func(i, j int) bool {
-		if edges[i].at != edges[j].at {
-			return edges[i].at < edges[j].at
-		}
-		return edges[i].enter && !edges[j].enter
-	})
+// edge is the beginning or the end of the time in which a call can take effect.
+type edge struct {
+	at    int64
+	enter bool
+	call  *Call
+}
+
+// NewTimeline computes the timeline of box ref under the lifecycle of its contract. Lists count as
+// one look at the box each. decided says more about calls without an answer; it may be nil.
+func NewTimeline(h *History, ref Ref, life Lifecycle, decided Decisions) *Timeline {
+	t := &timelineSearch{life: life, decided: decided, configs: map[config]bool{config(Absent): true}, out: &Timeline{during: map[int]State{}}}
 	live := map[*Call]bool{}
-	for _, e := range edges {
+	for _, e := range t.edges(h, ref) {
 		if e.enter {
 			live[e.call] = true
-			t.enter(e.call, ref)
+			t.enter(e.call)
 		}
 		t.closure(ref)
 		t.look(live)
 		if !e.enter {
-			t.leave(e.call, ref)
+			t.leave(e.call)
 			delete(live, e.call)
 			t.look(live)
 		}
@@ -126,21 +118,31 @@ func NewTimeline(h *History, ref Ref) *Timeline {
 	return t.out
 }
 
-// effective reports whether the answer of c says something about the state of the box.
-func effective(c *Call) bool {
-	switch c.Op {
-	case OpCreate, OpStart, OpStop, OpRemove:
-		return c.Outcome != Rejected && !(c.Op == OpCreate && c.Variant != "" && c.Outcome == Unknown)
-	case OpGet:
-		return c.Outcome == OK && len(c.Boxes) == 1 || c.Status == 404
-	case OpList:
-		return c.Outcome == OK
+// edges lists the calls on the box in order of time. At equal times invocations come first:
+// intervals are closed, so such calls overlap.
+func (t *timelineSearch) edges(h *History, ref Ref) []edge {
+	var out []edge
+	for i := range h.Calls {
+		c := &h.Calls[i]
+		if c.Box != ref && c.Op != OpList {
+			continue
+		}
+		out = append(out, edge{c.Invoke, true, c})
+		if end := t.life.Fence(h, c); end != never {
+			out = append(out, edge{end, false, c})
+		}
 	}
-	return false
+	sort.SliceStable(out, func(i, j int) bool {
+		if out[i].at != out[j].at {
+			return out[i].at < out[j].at
+		}
+		return out[i].enter && !out[j].enter
+	})
+	return out
 }
 
-func (t *timelineSearch) enter(c *Call, _ Ref) {
-	if !effective(c) {
+func (t *timelineSearch) enter(c *Call) {
+	if took, known := t.decided[c.ID]; !t.life.Effective(c) || known && !took {
 		return
 	}
 	for i := range t.slots {
@@ -161,88 +163,35 @@ func (t *timelineSearch) closure(ref Ref) {
 	for len(queue) > 0 {
 		c := queue[len(queue)-1]
 		queue = queue[:len(queue)-1]
-		add := func(next config) {
-			if !t.configs[next] {
-				t.configs[next] = true
-				queue = append(queue, next)
+		add := func(from config, to State) {
+			for _, s := range to.States() {
+				if next := from.in(s); !t.configs[next] {
+					t.configs[next] = true
+					queue = append(queue, next)
+				}
 			}
 		}
-		base := c &^ 0xff
-		switch c.state() {
-		case Stopping:
-			add(base | config(Stopped))
-		case Creating, Starting:
-			add(base | config(Running))
-		case Removing:
-			add(base | config(Gone))
-		}
+		add(c, t.life.Drift(c.state()))
 		for i, call := range t.slots {
-			bit := config(1) << (8 + i)
-			if call == nil || c&bit != 0 {
-				continue
-			}
-			for _, next := range takesEffect(call, ref, c.state()) {
-				add(base | bit | config(next))
+			if call != nil && c&taken(i) == 0 {
+				add(c|taken(i), t.life.Next(call, ref, c.state()))
 			}
 		}
 	}
 }
 
-// takesEffect returns the states after call takes effect in state s; none if it cannot.
-func takesEffect(call *Call, ref Ref, s State) []State {
-	const alive = Creating | Running | Stopping | Stopped | Starting
-	switch call.Op {
-	case OpCreate:
-		if s == Absent {
-			return []State{Creating}
-		}
-	case OpStart:
-		if s == Stopped {
-			return []State{Starting}
-		}
-		if s&(Running|Starting) != 0 {
-			return []State{s}
-		}
-	case OpStop:
-		if s&(Running|Stopping) != 0 {
-			return []State{Stopping}
-		}
-	case OpRemove:
-		if s&alive != 0 {
-			return []State{Removing}
-		}
-	case OpGet, OpList:
-		if slices.Contains(s.Shows(), shown(call, ref)) {
-			return []State{s}
-		}
-	}
-	return nil
-}
-
-// shown returns the status that a get or list shows of box ref, "" when it is not there.
-func shown(c *Call, ref Ref) string {
-	for _, b := range c.Boxes {
-		if c.Op == OpGet || b.Ref == ref {
-			return b.Status
-		}
-	}
-	return ""
-}
-
-// leave drops the situations that the answer of c rules out.
-func (t *timelineSearch) leave(c *Call, ref Ref) {
+// leave drops the situations that the answer of c rules out. A call without an answer can take no
+// effect any more, and may have taken none.
+func (t *timelineSearch) leave(c *Call) {
 	slot := slices.Index(t.slots[:], c)
 	if slot < 0 {
 		return
 	}
 	t.slots[slot] = nil
-	bit := config(1) << (8 + slot)
-	kept := map[config]bool{}
-	for cfg := range t.configs {
-		unfinished := c.Op == OpCreate && cfg.state() == Creating || c.Op == OpStart && cfg.state() == Starting || c.Op == OpRemove && cfg.state() == Removing
-		if cfg&bit != 0 && !unfinished {
-			kept[cfg&^bit] = true
-		}
+	bit := taken(slot)
+	kept := t.without(c, bit, t.life.Must(c) || t.decided[c.ID])
+	if len(kept) == 0 && !t.life.Must(c) {
+		kept = t.without(c, bit, false) // nothing answered, so nothing can be contradicted
 	}
 	if len(kept) == 0 {
 		t.out.Contradictions = append(t.out.Contradictions, Contradiction{c, t.union(bit)})
@@ -251,15 +200,26 @@ func (t *timelineSearch) leave(c *Call, ref Ref) {
 	t.configs = kept
 }
 
+// without returns the situations that fit the end of c, which bit stands for.
+func (t *timelineSearch) without(c *Call, bit config, must bool) map[config]bool {
+	kept := map[config]bool{}
+	for cfg := range t.configs {
+		if (cfg&bit != 0 || !must) && t.life.Unfinished(c)&cfg.state() == 0 {
+			kept[cfg&^bit] = true
+		}
+	}
+	return kept
+}
+
 // after is what to go on with when no situation fits the answer: what an accepted change says, or,
 // for a look, what was thought before.
 func (t *timelineSearch) after(c *Call, bit config) map[config]bool {
-	result := map[string]State{OpCreate: Running, OpStart: Running, OpStop: Stopping, OpRemove: Gone}[c.Op]
+	result := t.life.Result(c)
 	kept := map[config]bool{}
 	for cfg := range t.configs {
 		cfg &^= bit
 		if result != 0 {
-			cfg = cfg&^0xff | config(result)
+			cfg = cfg.in(result)
 		}
 		kept[cfg] = true
 	}
@@ -272,7 +232,7 @@ func (t *timelineSearch) look(live map[*Call]bool) {
 	for c := range live {
 		var own config
 		if i := slices.Index(t.slots[:], c); i >= 0 && c.Op != OpGet && c.Op != OpList {
-			own = 1 << (8 + i)
+			own = taken(i)
 		}
 		t.out.during[c.ID] |= t.union(own)
 	}

@@ -46,7 +46,7 @@ func TestTimeline_SequentialLifeIsKnownExactly(t *testing.T) {
 		shows(model.OpGet, 50, 60, "stopped"), call(model.OpExec, 61, 62), call(model.OpStart, 70, 80), call(model.OpExec, 81, 82), call(model.OpRemove, 90, 100), call(model.OpExec, 101, 102))
 	h.Calls[0] = shows(model.OpGet, 0, 1, "")
 	h.Calls[0].Box = "b1"
-	tl := model.NewTimeline(h, "b1")
+	tl := model.NewTimeline(h, "b1", model.Cloud().Lifecycle(), nil)
 	require.Empty(t, tl.Contradictions)
 	want := map[int]model.State{2: model.Running, 3: model.Running, 5: model.Stopped, 6: model.Stopped, 7: model.Running, 8: model.Running, 9: model.Gone}
 	for id, state := range want {
@@ -60,19 +60,19 @@ func TestTimeline_SequentialLifeIsKnownExactly(t *testing.T) {
 func TestTimeline_OverlapWidensAndAnswersNarrow(t *testing.T) {
 	// The exec overlaps a stop that is accepted and a remove that is refused.
 	h := history(call(model.OpCreate, 0, 10), call(model.OpStop, 20, 30), outcome(call(model.OpRemove, 20, 30), model.Rejected), call(model.OpExec, 22, 28))
-	tl := model.NewTimeline(h, "b1")
+	tl := model.NewTimeline(h, "b1", model.Cloud().Lifecycle(), nil)
 	require.Equal(t, model.Running|model.Stopping|model.Stopped, tl.During(&h.Calls[3]), "a refused remove never took effect")
 	require.Equal(t, model.Stopping|model.Stopped, tl.End())
 }
 
 func TestTimeline_OwnEffectIsNotWhatACallSaw(t *testing.T) {
 	h := history(call(model.OpCreate, 0, 10), outcome(call(model.OpStop, 20, 30), model.Rejected))
-	require.Equal(t, model.Running, model.NewTimeline(h, "b1").During(&h.Calls[1]))
+	require.Equal(t, model.Running, model.NewTimeline(h, "b1", model.Cloud().Lifecycle(), nil).During(&h.Calls[1]))
 }
 
 func TestTimeline_UnknownMayTakeEffectAnyTimeLater(t *testing.T) {
 	h := history(call(model.OpCreate, 0, 10), outcome(call(model.OpRemove, 20, 30), model.Unknown), call(model.OpExec, 1000, 1001))
-	tl := model.NewTimeline(h, "b1")
+	tl := model.NewTimeline(h, "b1", model.Cloud().Lifecycle(), nil)
 	require.NotZero(t, tl.During(&h.Calls[2])&model.Gone)
 	require.NotZero(t, tl.During(&h.Calls[2])&model.Running)
 }
@@ -89,7 +89,7 @@ func TestTimeline_Contradictions(t *testing.T) {
 		"gone though nobody removed it":        {[]model.Call{call(model.OpCreate, 0, 10), shows(model.OpGet, 40, 50, "")}, 1},
 	} {
 		h := history(tc.calls...)
-		tl := model.NewTimeline(h, "b1")
+		tl := model.NewTimeline(h, "b1", model.Cloud().Lifecycle(), nil)
 		require.Len(t, tl.Contradictions, 1, what)
 		require.Equal(t, tc.bad, tl.Contradictions[0].Call.ID, what)
 	}
@@ -101,7 +101,7 @@ func TestTimeline_LegalRacesAreNoContradiction(t *testing.T) {
 		"still running right after a stop":    {call(model.OpCreate, 0, 10), call(model.OpStop, 20, 30), shows(model.OpGet, 40, 50, "running"), shows(model.OpList, 60, 70, "stopped")},
 		"stopped while it starts":             {call(model.OpCreate, 0, 10), call(model.OpStop, 20, 30), shows(model.OpGet, 40, 50, "stopped"), call(model.OpStart, 60, 90), shows(model.OpGet, 70, 75, "stopped")},
 	} {
-		require.Empty(t, model.NewTimeline(history(calls...), "b1").Contradictions, what)
+		require.Empty(t, model.NewTimeline(history(calls...), "b1", model.Cloud().Lifecycle(), nil).Contradictions, what)
 	}
 }
 
@@ -111,7 +111,7 @@ func TestTimeline_TooManyCallsAtOnceConcludesNothing(t *testing.T) {
 		calls = append(calls, call(model.OpStop, 20, 30))
 	}
 	h := history(append(calls, shows(model.OpGet, 40, 50, "configured"))...)
-	tl := model.NewTimeline(h, "b1")
+	tl := model.NewTimeline(h, "b1", model.Cloud().Lifecycle(), nil)
 	require.Empty(t, tl.Contradictions)
 	require.Equal(t, model.AnyState, tl.During(&h.Calls[3]))
 }

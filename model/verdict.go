@@ -55,7 +55,10 @@ type Violation struct {
 	Message   string    `json:"message"` // what happened, with ids
 	Allowed   string    `json:"allowed,omitempty"`
 	Got       string    `json:"got,omitempty"`
-	Calls     []int     `json:"calls"` // ids of the calls that show it, most telling first
+	Calls     []int     `json:"calls"`             // ids of the calls that show it, most telling first
+	States    string    `json:"states,omitempty"`  // what the box could have been in
+	Steps     []int     `json:"steps,omitempty"`   // steps of the plan that those calls belong to
+	Journal   []string  `json:"journal,omitempty"` // lines of the runner's log about the same boxes and execs
 }
 
 // Status is the outcome of judging.

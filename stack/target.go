@@ -11,6 +11,7 @@ import (
 type Target interface {
 	Client() *Client
 	Profile() string        // name of the contract it is judged by
+	Flags() model.Flags     // where it differs from the profile's own; nil = nowhere
 	Describe() string       // what is under test, in a few words
 	Limits() model.Limits   // deadlines that fit this stack
 	Journal() JournalSource // nil when the runner's log cannot be read

@@ -21,11 +21,15 @@ type Engine struct {
 	journal *collector
 	stalls  *stallMeter
 	limit   time.Duration // planLimit, but for tests
+	life    model.Lifecycle
 }
 
 // New returns an engine for target that performs actions found by lookup. Close it after use.
 func New(target stack.Target, lookup func(string) (actions.Action, bool)) *Engine {
 	e := &Engine{target: target, lookup: lookup, ledger: newLedger(), stalls: newStallMeter(), limit: planLimit}
+	if contract, ok := model.Lookup(target.Profile(), target.Flags()); ok {
+		e.life = contract.Lifecycle()
+	}
 	if src := target.Journal(); src != nil {
 		e.journal = newCollector(src)
 	}
@@ -49,7 +53,7 @@ func (e *Engine) Run(ctx context.Context, p model.Plan, token string, seed int64
 	}
 	r := &run{engine: e, plan: p, rec: actions.NewRecorder(), refs: actions.NewRefs(p, token), groups: barriers(p)}
 	h := &model.History{Plan: p, Meta: model.Meta{
-		Profile: e.target.Profile(), Token: token, Seed: seed, Stack: e.target.Describe(), Began: r.rec.Began(),
+		Profile: e.target.Profile(), Flags: e.target.Flags().String(), Token: token, Seed: seed, Stack: e.target.Describe(), Began: r.rec.Began(),
 		Limits: e.target.Limits(), ExecLogged: e.target.ExecLogged(),
 	}}
 	r.clients(ctx, h)
@@ -72,7 +76,7 @@ type run struct {
 }
 
 func (r *run) env(index int, who string) *actions.Env {
-	return &actions.Env{Client: r.engine.target.Client(), Rec: r.rec, Refs: r.refs, Limits: r.engine.target.Limits(),
+	return &actions.Env{Client: r.engine.target.Client(), Rec: r.rec, Refs: r.refs, Limits: r.engine.target.Limits(), Life: r.engine.life,
 		Index: index, Who: who, Owned: r.engine.ledger}
 }
 

@@ -104,6 +104,7 @@ var _ stack.Target = (*fake)(nil)
 
 func (f *fake) Client() *stack.Client { return f.client }
 func (f *fake) Profile() string       { return "cloud" }
+func (f *fake) Flags() model.Flags    { return nil }
 func (f *fake) Describe() string      { return "fake" }
 func (f *fake) Limits() model.Limits  { return f.limits }
 func (f *fake) Exclusive() bool       { return !f.hooks.shared }

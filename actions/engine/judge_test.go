@@ -67,7 +67,7 @@ func quieter(p model.Plan, seed int64) model.Plan {
 }
 
 func contract(t testing.TB) model.Contract {
-	c, ok := model.Lookup("cloud")
+	c, ok := model.Lookup("cloud", nil)
 	require.True(t, ok)
 	return c
 }

@@ -67,7 +67,7 @@ func (r *run) finalLook(ctx context.Context, env *actions.Env, h *model.History)
 		begun := time.Now()
 		for wait := 3 * time.Millisecond; ; wait = min(2*wait, 200*time.Millisecond) {
 			c := env.Look(ctx, ref)
-			waiting := c.Outcome == model.OK && len(c.Boxes) == 1 && c.Boxes[0].Status != "stopped" && r.mayBeStopping(h, ref)
+			waiting := c.Outcome == model.OK && len(c.Boxes) == 1 && r.changing(h, ref, c.Boxes[0].Status)
 			if !waiting || time.Since(begun) > env.Limits.Converge || !actions.Pause(ctx, wait) {
 				break
 			}
@@ -76,17 +76,22 @@ func (r *run) finalLook(ctx context.Context, env *actions.Env, h *model.History)
 	env.List(ctx)
 }
 
-// mayBeStopping reports whether a stop that was accepted for box ref may not have come to its end
-// yet. With a start at the same time or later nothing can be said, so there is nothing to wait for.
-func (r *run) mayBeStopping(h *model.History, ref model.Ref) bool {
+// changing reports whether what was accepted for box ref may not have come to its end yet when its
+// status is shown. Of a stop with a start at the same time or later nothing can be said, so there is
+// nothing to wait for.
+func (r *run) changing(h *model.History, ref model.Ref, shown string) bool {
 	now := &model.History{Meta: h.Meta, Plan: h.Plan, Calls: r.rec.Calls()}
-	if !slices.ContainsFunc(now.Calls, func(c model.Call) bool {
-		return c.Op == model.OpStop && c.Box == ref && c.Outcome == model.OK && !r.rec.StartedSince(ref, c.Invoke)
-	}) {
+	resolve(now)
+	end := model.NewTimeline(now, ref, r.engine.life, nil).End()
+	if shown != "running" && end == model.Starting {
+		return true
+	}
+	if shown == "stopped" || end&model.Stopping == 0 {
 		return false
 	}
-	resolve(now)
-	return model.NewTimeline(now, ref).End()&model.Stopping != 0
+	return slices.ContainsFunc(now.Calls, func(c model.Call) bool {
+		return c.Op == model.OpStop && c.Box == ref && c.Outcome == model.OK && !r.rec.StartedSince(r.engine.life, ref, c.Invoke)
+	})
 }
 
 // boxes returns the refs of all boxes that came to be.

@@ -20,6 +20,7 @@ type nowhere struct{ client *stack.Client }
 
 func (n nowhere) Client() *stack.Client        { return n.client }
 func (n nowhere) Profile() string              { return "cloud" }
+func (n nowhere) Flags() model.Flags           { return nil }
 func (n nowhere) Describe() string             { return "nowhere" }
 func (n nowhere) Journal() stack.JournalSource { return nil }
 func (n nowhere) Exclusive() bool              { return true }

@@ -41,6 +41,9 @@ func (t *Target) Client() *stack.Client { return t.client }
 // Profile implements stack.Target.
 func (t *Target) Profile() string { return "cloud" }
 
+// Flags implements stack.Target.
+func (t *Target) Flags() model.Flags { return nil }
+
 // Limits implements stack.Target.
 func (t *Target) Limits() model.Limits { return limits }
 

@@ -105,7 +105,7 @@ func TestTarget_ClaimsNothingItCannotSee(t *testing.T) {
 	require.False(t, ok)
 	require.Empty(t, left)
 	require.NotContains(t, target.Describe(), "K3y")
-	_, known := model.Lookup(target.Profile())
+	_, known := model.Lookup(target.Profile(), target.Flags())
 	require.True(t, known)
 	l := target.Limits()
 	require.Greater(t, l.Call.Seconds(), 30.0, "a create may take 30 s to be answered")

@@ -28,7 +28,7 @@ type Rig struct {
 
 // NewRig returns a rig for target. Close it after use.
 func NewRig(target stack.Target) (*Rig, error) {
-	contract, ok := model.Lookup(target.Profile())
+	contract, ok := model.Lookup(target.Profile(), target.Flags())
 	if !ok {
 		return nil, fmt.Errorf("no contract for profile %q", target.Profile())
 	}

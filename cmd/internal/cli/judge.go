@@ -34,9 +34,10 @@ func (a *app) judge(dir string, quiet bool) error {
 	var total, violated, inconclusive, changed, broken int
 	var unknown error
 	errs := campaign.ReadFolder(dir, actions.Vocabulary{}, func(s campaign.Saved) {
-		contract, ok := model.Lookup(s.History.Meta.Profile)
-		if !ok {
-			unknown = usagef("chaos judge: %s: no contract for profile %q", s.Path, s.History.Meta.Profile)
+		flags, err := model.ParseFlags(s.History.Meta.Flags)
+		contract, ok := model.Lookup(s.History.Meta.Profile, flags)
+		if err != nil || !ok {
+			unknown = usagef("chaos judge: %s: no contract for profile %q with flags %q", s.Path, s.History.Meta.Profile, s.History.Meta.Flags)
 			return
 		}
 		v := invariants.Judge(s.History, contract)
