@@ -14,6 +14,7 @@ type Facts struct {
 	life      model.Lifecycle
 	decided   model.Decisions
 	timelines map[model.Ref]*model.Timeline
+	linear    map[model.Ref]linear
 	execs     []*Exec
 }
 
@@ -28,7 +29,7 @@ type Exec struct {
 }
 
 func newFacts(h *model.History, contract model.Contract) *Facts {
-	f := &Facts{History: h, Contract: contract, life: contract.Lifecycle(), decided: model.Decide(h), timelines: map[model.Ref]*model.Timeline{}}
+	f := &Facts{History: h, Contract: contract, life: contract.Lifecycle(), decided: model.Decide(h), timelines: map[model.Ref]*model.Timeline{}, linear: map[model.Ref]linear{}}
 	byRef := map[model.Ref]*Exec{}
 	for _, c := range h.Execs() {
 		x := &Exec{Start: c}

@@ -26,6 +26,12 @@ func end(s *story) *story {
 	return s
 }
 
+// badStory breaks the promise of invariant in the way that detail says.
+type badStory struct {
+	invariant, detail string
+	make              func() *story
+}
+
 // good are histories that the contract allows, among them all those in which it allows several answers.
 var good = map[string]func() *story{
 	"a whole life": func() *story { return end(lived()) },
@@ -137,10 +143,7 @@ var good = map[string]func() *story{
 }
 
 // bad are histories that break one promise each, with the detail the violation must have.
-var bad = []struct {
-	invariant, detail string
-	make              func() *story
-}{
+var bad = []badStory{
 	{"typed-errors", "500", func() *story {
 		s := lived()
 		s.op(model.OpStop, "b1", 201)

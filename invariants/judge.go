@@ -74,7 +74,7 @@ func Judge(h *model.History, contract model.Contract) model.Verdict {
 			v.Violations = append(v.Violations, f.violation(inv, x))
 		}
 	}
-	v.Unjudged = append(v.Unjudged, unjudged(h)...)
+	v.Unjudged = append(v.Unjudged, f.unjudged()...)
 	switch {
 	case len(v.Violations) > 0:
 		v.Status = model.Violated
@@ -87,8 +87,14 @@ func Judge(h *model.History, contract model.Contract) model.Verdict {
 }
 
 // unjudged lists what could not be looked at in this history.
-func unjudged(h *model.History) []string {
+func (f *Facts) unjudged() []string {
+	h := f.History
 	var out []string
+	for _, ref := range f.BoxRefs() {
+		if l := f.Linear(ref); l.undecided != "" {
+			out = append(out, l.undecided)
+		}
+	}
 	if h.Meta.Aborted != "" {
 		out = append(out, "the run is not whole: "+h.Meta.Aborted)
 	}
@@ -116,9 +122,39 @@ func (f *Facts) violation(inv Invariant, x Finding) model.Violation {
 	for _, c := range append([]*model.Call{x.Call}, x.Also...) {
 		if c != nil && !slices.Contains(v.Calls, c.ID) {
 			v.Calls = append(v.Calls, c.ID)
+			if c.Step >= 0 && !slices.Contains(v.Steps, c.Step) {
+				v.Steps = append(v.Steps, c.Step)
+			}
 		}
 	}
+	slices.Sort(v.Steps)
+	if x.Call != nil && x.Call.Box != "" {
+		v.States = f.During(x.Call).String()
+	}
+	v.Journal = f.logOf(append([]*model.Call{x.Call}, x.Also...))
 	return v
+}
+
+// mostLog bounds the lines of the log that a violation carries.
+const mostLog = 12
+
+// logOf returns the lines of the runner's log about the boxes and execs of calls, the last ones if
+// there are many.
+func (f *Facts) logOf(calls []*model.Call) []string {
+	ids := map[string]bool{}
+	for _, c := range calls {
+		if c != nil {
+			ids[c.BoxID], ids[c.ExecID] = true, true
+		}
+	}
+	delete(ids, "")
+	var out []string
+	for _, e := range f.Journal.Entries {
+		if s, _, ok := model.Sight(e.Message); ok && (ids[s.ExecID] || s.ExecID == "" && ids[s.BoxID]) {
+			out = append(out, at(e.At)+" "+e.Message)
+		}
+	}
+	return out[max(0, len(out)-mostLog):]
 }
 
 // stateName is the state for a signature: a single state by name, several as "changing", so that

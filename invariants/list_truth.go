@@ -21,7 +21,7 @@ func (listTruth) Source() string { return "BoxLite OpenAPI GET /boxes; test_box_
 func (listTruth) Check(f *Facts) []Finding {
 	var out []Finding
 	for _, ref := range f.BoxRefs() {
-		for _, bad := range f.Timeline(ref).Contradictions {
+		for _, bad := range f.contradictions(ref) {
 			if bad.Call.Op != model.OpList {
 				continue
 			}

@@ -24,6 +24,15 @@ func begin() *story {
 	}}
 }
 
+// under puts the story under the contract of profile with flags.
+func (s *story) under(profile, flags string) *story {
+	s.h.Meta.Profile, s.h.Meta.Flags = profile, flags
+	return s
+}
+
+// wait lets time pass.
+func (s *story) wait(d time.Duration) { s.now += int64(d / time.Millisecond) }
+
 func (s *story) add(c model.Call) *model.Call {
 	c.ID = len(s.h.Calls)
 	c.Client, c.Conns = "a", 1

@@ -57,6 +57,19 @@ func Lookup(profile string, flags Flags) (Contract, bool) {
 	return Contract{}, false
 }
 
+// Contract returns the contract that a history is judged by.
+func (m Meta) Contract() (Contract, error) {
+	flags, err := ParseFlags(m.Flags)
+	if err != nil {
+		return Contract{}, err
+	}
+	c, ok := Lookup(m.Profile, flags)
+	if !ok {
+		return Contract{}, fmt.Errorf("no profile is called %q; want %s", m.Profile, strings.Join(Profiles(), ", "))
+	}
+	return c, nil
+}
+
 // Cloud is the contract of BoxLite's API with a runner behind it, where exec on a stopped box is refused.
 func Cloud() Contract {
 	c, _ := Lookup("cloud", nil)

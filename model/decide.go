@@ -33,7 +33,8 @@ func Decide(h *History) Decisions {
 		case OpExec:
 			took, known = d.exec(c)
 		}
-		if known {
+		// What the runner had not done when it destroyed the box it never did; before that it may be on its way.
+		if known && (took || d.gone[c.BoxID]) {
 			out[c.ID] = took
 		}
 	}
@@ -43,6 +44,7 @@ func Decide(h *History) Decisions {
 // decider counts what the log says and what the answers account for.
 type decider struct {
 	made    map[string]bool   // ids of boxes that the runner made
+	gone    map[string]bool   // ids of boxes that the runner destroyed
 	ids     map[string]string // id of the box of a name, where some answer showed it
 	creates map[string]int    // creates of a name that may have made a box
 	begun   map[[2]string]int // jobs, by type and box
@@ -55,7 +57,7 @@ type decider struct {
 
 func newDecider(h *History) *decider {
 	d := &decider{
-		made: map[string]bool{}, ids: map[string]string{}, creates: map[string]int{}, begun: map[[2]string]int{}, failed: map[[2]string]bool{},
+		made: map[string]bool{}, gone: map[string]bool{}, ids: map[string]string{}, creates: map[string]int{}, begun: map[[2]string]int{}, failed: map[[2]string]bool{},
 		ok: map[[2]string]int{}, open: map[[2]string]int{}, started: map[string]int{}, logged: h.Meta.ExecLogged,
 	}
 	answered := map[string]bool{}
@@ -87,6 +89,8 @@ func newDecider(h *History) *decider {
 			d.made[s.BoxID] = true
 		case SawJob:
 			d.begun[[2]string{job, s.BoxID}]++
+		case SawDone:
+			d.gone[s.BoxID] = d.gone[s.BoxID] || job == jobOf[OpRemove]
 		case SawFailed:
 			d.failed[[2]string{job, s.BoxID}] = true
 		case SawExec:

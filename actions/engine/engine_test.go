@@ -72,7 +72,7 @@ func TestRun_AWholeLife(t *testing.T) {
 	require.True(t, h.Meta.ResidueChecked && h.Meta.ExecLogged)
 	require.Empty(t, h.Meta.Aborted)
 	require.Equal(t, "fake journal", h.Journal.Kind)
-	require.Len(t, h.Journal.Entries, 6, "created with its job, exec started and finished, destroyed")
+	require.Len(t, h.Journal.Entries, 8, "created with its job, exec started and finished, stopped and destroyed with their jobs")
 	require.Zero(t, f.count())
 	// The harness looks until the stop shows, lists, removes, looks, and lists again.
 	rest := lines(h.Calls[len(h.Calls)-5:])
@@ -341,7 +341,8 @@ a: list
 				require.True(t, b.Ref == "b1" || b.Ref == "b2")
 			}
 		}
-		require.Len(t, h.Journal.Entries, 2*4+2*len(h.Execs()), "four lines for a box, two for an exec: %v", h.Journal.Entries)
+		stops := len(slices.DeleteFunc(slices.Clone(h.Calls), func(c model.Call) bool { return c.Op != model.OpStop || c.Outcome != model.OK }))
+		require.Len(t, h.Journal.Entries, 2*5+stops+2*len(h.Execs()), "five lines for a box, one for a stop, two for an exec: %v", h.Journal.Entries)
 		for _, x := range h.Journal.Entries {
 			s, _, ok := model.Sight(x.Message)
 			require.True(t, ok && own[s.BoxID], "run %d holds a line of another: %s", i, x.Message)

@@ -308,6 +308,7 @@ func (f *fake) start(q *http.Request, b *fakeBox) (int, any) {
 	case "stopping":
 		return 400, flat(q, 400, "invalid_state", "State change in progress")
 	case "stopped":
+		f.job("START_BOX", b)
 		b.status, b.settled, b.doomed = "configured", make(chan struct{}), false
 		f.work.Go(func() {
 			f.pause()
@@ -330,6 +331,7 @@ func (f *fake) stop(q *http.Request, b *fakeBox) (int, any) {
 		return 400, flat(q, 400, "invalid_state", "Box is not started")
 	}
 	b.status, b.settled = "stopping", make(chan struct{})
+	f.job("STOP_BOX", b)
 	f.work.Go(func() {
 		f.pause()
 		f.endExecs(b)
@@ -340,6 +342,11 @@ func (f *fake) stop(q *http.Request, b *fakeBox) (int, any) {
 		close(b.settled)
 	})
 	return 201 - f.rnd.IntN(2), b.json()
+}
+
+// job logs that the runner begins to work on b.
+func (f *fake) job(kind string, b *fakeBox) {
+	f.print("Executing job job_id=9 job_type=%s resource_type=box resource_id=%s", kind, b.id)
 }
 
 // endExecs kills what runs in b and waits for its end; nothing starts in b any more.
@@ -371,6 +378,7 @@ func (f *fake) remove(q *http.Request, b *fakeBox) (int, any) {
 		f.endExecs(b)
 		f.mu.Lock()
 		defer f.mu.Unlock()
+		f.job("DESTROY_BOX", b)
 		for id, e := range f.execs {
 			if e.box == b {
 				delete(f.execs, id)

@@ -34,10 +34,9 @@ func (a *app) judge(dir string, quiet bool) error {
 	var total, violated, inconclusive, changed, broken int
 	var unknown error
 	errs := campaign.ReadFolder(dir, actions.Vocabulary{}, func(s campaign.Saved) {
-		flags, err := model.ParseFlags(s.History.Meta.Flags)
-		contract, ok := model.Lookup(s.History.Meta.Profile, flags)
-		if err != nil || !ok {
-			unknown = usagef("chaos judge: %s: no contract for profile %q with flags %q", s.Path, s.History.Meta.Profile, s.History.Meta.Flags)
+		contract, err := s.History.Meta.Contract()
+		if err != nil {
+			unknown = usagef("chaos judge: %s: %v", s.Path, err)
 			return
 		}
 		v := invariants.Judge(s.History, contract)
