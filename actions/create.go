@@ -27,6 +27,7 @@ func (create) Spec() *model.Spec {
 		Args: []model.ArgSpec{
 			{Name: "bad", Doc: "ask for something that must be refused: cpus-zero, cpus-huge, memory-negative, name-blank, unknown-image",
 				Check: oneOf("cpus-zero", "cpus-huge", "memory-negative", "name-blank", "unknown-image")},
+			giveUp,
 			{Name: "name", Doc: "ask for this name instead of one of its own, so that creates compete for it: n1 or n2", Check: oneOf("n1", "n2")},
 		},
 	}
@@ -39,6 +40,9 @@ func (create) Ready(b model.Belief) bool { return len(b.Boxes) < maxBoxes }
 
 func (create) Draw(src model.Source, b model.Belief) model.Step {
 	s := model.Step{Action: "create", Bind: b.NextBox()}
+	if s.Args = drawGiveUp(src, nil); s.Args.Has(giveUp.Name) {
+		return s
+	}
 	switch {
 	case model.Chance(src, 35):
 		s.Args = args("name", model.Pick(src, []string{"n1", "n1", "n1", "n2"}))
@@ -77,5 +81,9 @@ func (create) Perform(ctx context.Context, env *Env, s model.Step) {
 		id = c.Boxes[0].ID
 	}
 	done(id, c.Outcome != model.Unknown)
+	if id == "" && c.Outcome == model.Unknown && c.Variant == "" {
+		// The box may be there. Servers find it by its name, which nobody else has.
+		id = c.Name
+	}
 	env.Refs.BindBox(s.Bind, id)
 }

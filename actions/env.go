@@ -3,6 +3,7 @@ package actions
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"net/http"
@@ -20,6 +21,7 @@ type Env struct {
 	Refs   *Refs
 	Limits model.Limits
 	Life   model.Lifecycle // of the boxes of this stack
+	GiveUp time.Duration   // how long the step waits for the answer to its request; 0 = as long as Limits say
 	Index  int             // of the step in the plan, or model.Harness
 	Who    string          // the client
 	// Owned is told of every box id the stack hands out, and of creates in flight, so that the
@@ -156,18 +158,37 @@ func (e *Env) call(op string, on model.Ref) *model.Call {
 
 // send performs req, completes c with the answer and records it.
 func (e *Env) send(ctx context.Context, c *model.Call, req stack.Request) *model.Call {
-	ctx, cancel := context.WithTimeout(ctx, e.Limits.Call)
+	wait := e.Limits.Call
+	if e.GiveUp > 0 && changing[c.Op] {
+		wait = e.GiveUp
+	}
+	bounded, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	e.Rec.begin(c)
-	res, err := e.Client.Do(ctx, req)
+	res, err := e.Client.Do(bounded, req)
 	e.answer(c, res, err)
+	c.GaveUp = err != nil && wait == e.GiveUp && errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil
 	e.Rec.end(c)
 	return c
 }
 
+// changing are the operations that a client may give up on.
+var changing = map[string]bool{model.OpCreate: true, model.OpStart: true, model.OpStop: true, model.OpRemove: true, model.OpExec: true}
+
+// giveUp is the argument of the steps that may not wait for their answer.
+var giveUp = model.ArgSpec{Name: "giveup", Doc: "stop waiting for the answer after this long: whether it took effect is then not known", Check: duration(time.Second)}
+
+// drawGiveUp lets a few steps give up, most of them in the middle of the work.
+func drawGiveUp(src model.Source, a model.Args) model.Args {
+	if !model.Chance(src, 3) {
+		return a
+	}
+	return a.With(giveUp.Name, model.Pick(src, []string{"1ms", "2ms", "4ms", "8ms", "20ms"}))
+}
+
 // answer fills in what came back.
 func (e *Env) answer(c *model.Call, res stack.Response, err error) {
-	c.Status, c.Conns = res.Status, res.Conns
+	c.Status, c.Conns, c.Reused = res.Status, res.Conns, res.Reused
 	switch {
 	case err != nil:
 		c.Outcome, c.Error = model.Unknown, err.Error()

@@ -30,6 +30,7 @@ func (exec) Spec() *model.Spec {
 			{Name: "cwd", Doc: "working directory: usr, or bad for one that is not there", Check: oneOf("usr", "bad")},
 			{Name: "env", Doc: "yes = pass an environment variable and print it", Check: oneOf("yes")},
 			{Name: "exit", Doc: "exit code (default 0)", Check: number(1, 255)},
+			giveUp,
 			{Name: "sleep", Doc: "pause after half of the lines", Check: duration(maxSleep)},
 			{Name: "stderr", Doc: "lines on stderr", Simpler: []string{"1"}, Check: number(1, maxLines)},
 			{Name: "stdout", Doc: "lines on stdout", Simpler: []string{"1"}, Check: number(1, maxLines)},
@@ -69,6 +70,7 @@ func (exec) Draw(src model.Source, b model.Belief) model.Step {
 	if model.Chance(src, 25) {
 		s.Args = s.Args.With("exit", strconv.Itoa(model.Pick(src, []int{1, 2, 42, 126, 127, 255})))
 	}
+	s.Args = drawGiveUp(src, s.Args)
 	return s
 }
 

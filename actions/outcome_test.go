@@ -120,7 +120,11 @@ func TestPerform_ARefusedOrUnansweredCreateBindsAnIdThatNothingHas(t *testing.T)
 		require.Equal(t, calls[1].BoxID, calls[2].BoxID, "a ref stands for one id")
 		require.NotEqual(t, calls[2].BoxID, calls[4].BoxID)
 		require.NotEqual(t, calls[3].ExecID, calls[5].ExecID)
-		for _, c := range calls[1:] {
+		for i, c := range calls[1:] {
+			if mood == "silent" && i < 2 {
+				require.Equal(t, "t-1-b1", c.BoxID, "it may be there, under its name")
+				continue
+			}
 			require.Len(t, c.BoxID, 12, "formed like an id, or the server refuses it for its form")
 		}
 		require.True(t, strings.HasPrefix(calls[3].ExecID, fakeExec))

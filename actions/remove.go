@@ -13,13 +13,13 @@ type remove struct{}
 var _ = register(remove{})
 
 func (remove) Spec() *model.Spec {
-	return &model.Spec{Name: "remove", Doc: "delete a box, running or not", On: 'b', Weight: 2}
+	return &model.Spec{Name: "remove", Doc: "delete a box, running or not", On: 'b', Weight: 2, Args: []model.ArgSpec{giveUp}}
 }
 
 func (remove) Ready(b model.Belief) bool { return len(b.Boxes) > 0 }
 
 func (remove) Draw(src model.Source, b model.Belief) model.Step {
-	return model.Step{Action: "remove", On: pickBox(src, b, model.Running|model.Stopped)}
+	return model.Step{Action: "remove", On: pickBox(src, b, model.Running|model.Stopped), Args: drawGiveUp(src, nil)}
 }
 
 func (remove) Next(b *model.Belief, s model.Step) {

@@ -13,13 +13,13 @@ type start struct{}
 var _ = register(start{})
 
 func (start) Spec() *model.Spec {
-	return &model.Spec{Name: "start", Doc: "start a box; starting one that runs changes nothing", On: 'b', Weight: 3}
+	return &model.Spec{Name: "start", Doc: "start a box; starting one that runs changes nothing", On: 'b', Weight: 3, Args: []model.ArgSpec{giveUp}}
 }
 
 func (start) Ready(b model.Belief) bool { return len(b.Boxes) > 0 }
 
 func (start) Draw(src model.Source, b model.Belief) model.Step {
-	return model.Step{Action: "start", On: pickBox(src, b, model.Stopped)}
+	return model.Step{Action: "start", On: pickBox(src, b, model.Stopped), Args: drawGiveUp(src, nil)}
 }
 
 func (start) Next(b *model.Belief, s model.Step) {

@@ -14,7 +14,7 @@ var _ = register(stop{})
 
 func (stop) Spec() *model.Spec {
 	return &model.Spec{Name: "stop", Doc: "stop a box and watch until its status says so", On: 'b', Weight: 4,
-		Args: []model.ArgSpec{{Name: "wait", Doc: "no = go on as soon as the stop is accepted", Simpler: []string{"no"}, Check: oneOf("no")}}}
+		Args: []model.ArgSpec{giveUp, {Name: "wait", Doc: "no = go on as soon as the stop is accepted", Simpler: []string{"no"}, Check: oneOf("no")}}}
 }
 
 func (stop) Ready(b model.Belief) bool { return len(b.Boxes) > 0 }
@@ -24,6 +24,7 @@ func (stop) Draw(src model.Source, b model.Belief) model.Step {
 	if model.Chance(src, 35) {
 		s.Args = args("wait", "no")
 	}
+	s.Args = drawGiveUp(src, s.Args)
 	return s
 }
 

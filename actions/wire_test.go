@@ -196,6 +196,10 @@ var golden = []struct {
 	ops  []string // op and variant of each recorded call
 }{
 	{"a: b1 = create", []string{`POST /v1/boxes {"image":"alpine:latest","name":"t-1-b1"}`}, []string{"create"}},
+	{"a: b1 = create giveup=900ms", []string{`POST /v1/boxes {"image":"alpine:latest","name":"t-1-b1"}`}, []string{"create"}},
+	{"a: b1 = create\na: start b1 giveup=900ms", []string{"POST /v1/boxes/BOX1/start"}, []string{"start"}},
+	{"a: b1 = create\na: stop b1 giveup=900ms", []string{"POST /v1/boxes/BOX1/stop", "GET /v1/boxes/BOX1"}, []string{"stop", "get"}},
+	{"a: b1 = create\na: remove b1 giveup=900ms", []string{"DELETE /v1/boxes/BOX1?force=true"}, []string{"remove"}},
 	{"a: b1 = create name=n1", []string{`POST /v1/boxes {"image":"alpine:latest","name":"t-1-n1"}`}, []string{"create shared-name"}},
 	{"a: b1 = create bad=cpus-zero", []string{`POST /v1/boxes {"cpus":0,"image":"alpine:latest","name":"t-1-b1"}`}, []string{"create cpus-zero"}},
 	{"a: b1 = create bad=cpus-huge", []string{`POST /v1/boxes {"cpus":999,"image":"alpine:latest","name":"t-1-b1"}`}, []string{"create cpus-huge"}},
@@ -219,6 +223,7 @@ var golden = []struct {
 	{"a: b1 = create\na: e1 = exec b1", attached(execBody(model.Payload{Token: "t-1.e1"}, "")), []string{"exec", "attach", "info"}},
 	{"a: b1 = create\na: e1 = exec b1 exit=7 sleep=20ms stderr=2 stdout=30",
 		attached(execBody(model.Payload{Token: "t-1.e1", Stdout: 30, Stderr: 2, Exit: 7, Sleep: 20 * time.Millisecond}, "")), []string{"exec", "attach", "info"}},
+	{"a: b1 = create\na: e1 = exec b1 attach=no giveup=900ms", attached(execBody(model.Payload{Token: "t-1.e1"}, ""))[:1], []string{"exec"}},
 	{"a: b1 = create\na: e1 = exec b1 attach=no child=yes stdout=1", attached(execBody(model.Payload{Token: "t-1.e1", Stdout: 1, Child: true}, ""))[:1], []string{"exec"}},
 	{"a: b1 = create\na: e1 = exec b1 cut=1 stdout=1", attached(execBody(model.Payload{Token: "t-1.e1", Stdout: 1}, ""))[:2], []string{"exec", "attach"}},
 	{"a: b1 = create\na: e1 = exec b1 stderr=4 stdout=4 tty=yes watch=100ms",

@@ -57,10 +57,12 @@ type Call struct {
 	Invoke  int64   `json:"invoke"`         // nanoseconds since the run began, monotonic
 	Return  int64   `json:"return"`
 	Outcome Outcome `json:"outcome"`
-	Status  int     `json:"status,omitempty"` // HTTP status, 0 without an answer
-	Body    string  `json:"body,omitempty"`   // at most MaxBody bytes of the answer
-	Error   string  `json:"error,omitempty"`  // what the transport said when there was no answer
-	Conns   int     `json:"conns,omitempty"`  // connections used; more than one means the request was sent again behind our back
+	Status  int     `json:"status,omitempty"`  // HTTP status, 0 without an answer
+	Body    string  `json:"body,omitempty"`    // at most MaxBody bytes of the answer
+	Error   string  `json:"error,omitempty"`   // what the transport said when there was no answer
+	GaveUp  bool    `json:"gave_up,omitempty"` // the plan told the client not to wait for the answer
+	Reused  bool    `json:"reused,omitempty"`  // sent over a connection that had carried requests before: it may have been closing
+	Conns   int     `json:"conns,omitempty"`   // connections used; more than one means the request was sent again behind our back
 
 	Boxes   []BoxView `json:"boxes,omitempty"`     // boxes in the answer; of a list, those with the run's prefix
 	View    *ExecView `json:"exec_view,omitempty"` // of an info: the execution

@@ -55,6 +55,7 @@ type Sighting struct {
 	BoxID  string
 	ExecID string
 	What   string // one of the Saw constants
+	Exit   *int   // of SawExecEnd, where the line tells it
 }
 
 // What a runner's log line can prove.
@@ -83,7 +84,11 @@ func Sight(message string) (s Sighting, jobType string, ok bool) {
 	case l.Text == "exec started":
 		return Sighting{BoxID: l.Fields["box_id"], ExecID: l.Fields["execution_id"], What: SawExec}, "", l.Fields["execution_id"] != ""
 	case l.Text == "exec finished":
-		return Sighting{BoxID: l.Fields["box_id"], ExecID: l.Fields["execution_id"], What: SawExecEnd}, "", l.Fields["execution_id"] != ""
+		s = Sighting{BoxID: l.Fields["box_id"], ExecID: l.Fields["execution_id"], What: SawExecEnd}
+		if n, err := strconv.Atoi(l.Fields["exit_code"]); err == nil {
+			s.Exit = &n
+		}
+		return s, "", s.ExecID != ""
 	default:
 		return s, "", false
 	}

@@ -92,7 +92,7 @@ func TestSight_ReadsTheRunnersLines(t *testing.T) {
 		`Job completed successfully job_id=1 job_type=DESTROY_BOX resource_type=box resource_id=BOX`:     {BoxID: "BOX", What: model.SawDone},
 		`Job failed job_id=1 job_type=CREATE_BOX resource_type=box resource_id=BOX error="no space = x"`: {BoxID: "BOX", What: model.SawFailed},
 		`exec started box_id=BOX execution_id=E command="sh -c \"a=b\""`:                                 {BoxID: "BOX", ExecID: "E", What: model.SawExec},
-		`exec finished box_id=BOX execution_id=E exit_code=0`:                                            {BoxID: "BOX", ExecID: "E", What: model.SawExecEnd},
+		`exec finished box_id=BOX execution_id=E exit_code=0`:                                            {BoxID: "BOX", ExecID: "E", What: model.SawExecEnd, Exit: new(int)},
 	} {
 		got, _, ok := model.Sight(line)
 		require.True(t, ok, line)

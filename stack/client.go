@@ -70,14 +70,16 @@ type Request struct {
 type Response struct {
 	Status int
 	Body   []byte
-	Conns  int // connections the transport used for this one call
+	Conns  int  // connections the transport used for this one call
+	Reused bool // the connection had been used before
 }
 
 // Do sends req and returns the answer of any status. An error means that there was no answer:
 // whether the request took effect is then unknown.
 func (c *Client) Do(ctx context.Context, req Request) (Response, error) {
 	var conns atomic.Int32
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { conns.Add(1) }})
+	var reused atomic.Bool
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) { conns.Add(1); reused.Store(i.Reused) }})
 	r := c.rest.R().SetContext(ctx)
 	token := c.endpoint.Key
 	if req.Token != nil {
@@ -94,7 +96,7 @@ func (c *Client) Do(ctx context.Context, req Request) (Response, error) {
 		r.SetHeader("Content-Type", "application/json").SetBody(body)
 	}
 	res, err := r.Execute(req.Method, c.url(req.Path))
-	out := Response{Conns: int(conns.Load())}
+	out := Response{Conns: int(conns.Load()), Reused: reused.Load()}
 	if err != nil {
 		return out, fmt.Errorf("%s %s: %w", req.Method, req.Path, err)
 	}

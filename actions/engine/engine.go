@@ -108,7 +108,9 @@ func (r *run) client(ctx context.Context, name string) {
 		}
 		if actions.Pause(ctx, s.Gap) {
 			action, _ := r.engine.lookup(s.Action)
-			action.Perform(ctx, r.env(i, name), s)
+			env := r.env(i, name)
+			env.GiveUp = s.Args.Duration("giveup")
+			action.Perform(ctx, env, s)
 		}
 		// Whatever became of the step, nobody may wait for it any longer.
 		if s.Bind.IsBox() {
@@ -154,20 +156,47 @@ func (b *barrier) arrive(ctx context.Context) {
 	}
 }
 
-// resolve fills in which of the plan's boxes each listed box is.
+// resolve fills in which of the plan's boxes each listed box is, and the ids of boxes that could
+// only be asked for by name because their create was not answered.
 func resolve(h *model.History) {
-	refs := map[string]model.Ref{}
+	refs, ids := map[string]model.Ref{}, map[string]string{}
 	for _, c := range h.Calls {
 		if c.Op == model.OpCreate && len(c.Boxes) == 1 {
 			refs[c.Boxes[0].ID] = c.Box
 		}
 	}
-	for i := range h.Calls {
-		for j := range h.Calls[i].Boxes {
-			h.Calls[i].Boxes[j].Ref = refs[h.Calls[i].Boxes[j].ID]
-		}
-		if c := &h.Calls[i]; c.Op == model.OpCreate && len(c.Boxes) == 1 {
-			c.BoxID = c.Boxes[0].ID
+	for name, ref := range unanswered(h.Calls) {
+		for _, c := range h.Calls {
+			for _, b := range c.Boxes {
+				if b.Name == name {
+					refs[b.ID], ids[name] = ref, b.ID
+				}
+			}
 		}
 	}
+	for i := range h.Calls {
+		c := &h.Calls[i]
+		for j := range c.Boxes {
+			c.Boxes[j].Ref = refs[c.Boxes[j].ID]
+		}
+		switch {
+		case c.Op == model.OpCreate && len(c.Boxes) == 1:
+			c.BoxID = c.Boxes[0].ID
+		case c.Op == model.OpCreate && c.BoxID == "":
+			c.BoxID = ids[c.Name]
+		case ids[c.BoxID] != "":
+			c.BoxID = ids[c.BoxID]
+		}
+	}
+}
+
+// unanswered returns the boxes, by name, whose create was not answered and had a name of its own.
+func unanswered(calls []model.Call) map[string]model.Ref {
+	out := map[string]model.Ref{}
+	for _, c := range calls {
+		if c.Op == model.OpCreate && c.Outcome == model.Unknown && c.Variant == "" && c.Name != "" {
+			out[c.Name] = c.Box
+		}
+	}
+	return out
 }

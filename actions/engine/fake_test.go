@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -231,7 +232,7 @@ func (f *fake) onBox(handle func(q *http.Request, b *fakeBox) (int, any)) func(q
 	return func(q *http.Request) (int, any) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		b := f.boxes[q.PathValue("box")]
+		b := cmp.Or(f.boxes[q.PathValue("box")], f.names[q.PathValue("box")])
 		if b == nil {
 			return 404, flat(q, 404, "not_found", "box not found: "+q.PathValue("box"))
 		}

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -22,6 +23,7 @@ func (r *run) settle(ctx context.Context, h *model.History) error {
 	if interrupted {
 		h.Meta.Aborted = "it was interrupted"
 	} else {
+		r.awaitCreates(ctx, env)
 		r.awaitExecs(ctx, env)
 		r.finalLook(ctx, env, h)
 	}
@@ -34,6 +36,22 @@ func (r *run) settle(ctx context.Context, h *model.History) error {
 	}
 	return r.searchResidue(ctx, h)
 }
+
+// awaitCreates looks for the boxes of creates that were not answered until they show, or are
+// unlikely to come any more.
+func (r *run) awaitCreates(ctx context.Context, env *actions.Env) {
+	for _, ref := range sortedRefs(unanswered(r.rec.Calls())) {
+		begun := time.Now()
+		for wait := 3 * time.Millisecond; ; wait = min(2*wait, 100*time.Millisecond) {
+			c := env.Look(ctx, ref)
+			if c.Outcome == model.OK || time.Since(begun) > env.Limits.Converge/8 || !actions.Pause(ctx, wait) {
+				break
+			}
+		}
+	}
+}
+
+func sortedRefs(m map[string]model.Ref) []model.Ref { return slices.Sorted(maps.Values(m)) }
 
 // awaitExecs looks at each exec whose end nobody saw until it has ended, or must have.
 func (r *run) awaitExecs(ctx context.Context, env *actions.Env) {
@@ -102,7 +120,14 @@ func (r *run) boxes() []model.Ref {
 			out = append(out, c.Box)
 		}
 	}
-	return out
+	return append(out, sortedRefs(unanswered(r.rec.Calls()))...)
+}
+
+// calls returns what was recorded so far, resolved.
+func (r *run) calls() []model.Call {
+	now := &model.History{Calls: r.rec.Calls()}
+	resolve(now)
+	return now.Calls
 }
 
 // removeAll deletes every box of the run, also those that only the list knows, and looks again.
@@ -111,7 +136,13 @@ func (r *run) removeAll(ctx context.Context, env *actions.Env) {
 		insist(ctx, env.Limits.Converge, func() *model.Call { return env.Remove(ctx, ref) })
 		env.Look(ctx, ref)
 	}
-	known := runIDs(r.rec.Calls())
+	calls := r.calls()
+	known := runIDs(calls)
+	for _, c := range calls {
+		if c.Op == model.OpCreate && c.Outcome == model.Unknown && c.BoxID != "" {
+			r.engine.ledger.adopt(c.BoxID)
+		}
+	}
 	for _, b := range env.List(ctx).Boxes {
 		if !known[b.ID] {
 			r.engine.ledger.adopt(b.ID)
@@ -147,7 +178,7 @@ func (r *run) readJournal(ctx context.Context, h *model.History) error {
 	if r.engine.journal == nil {
 		return nil
 	}
-	calls := r.rec.Calls()
+	calls := r.calls()
 	ids := runIDs(calls)
 	begun := time.Now()
 	for wait := 4 * time.Millisecond; ; wait = min(2*wait, 100*time.Millisecond) {
@@ -177,8 +208,8 @@ func runIDs(calls []model.Call) map[string]bool {
 	ids := map[string]bool{}
 	for _, c := range calls {
 		switch {
-		case c.Op == model.OpCreate && len(c.Boxes) == 1:
-			ids[c.Boxes[0].ID] = true
+		case c.Op == model.OpCreate && c.BoxID != "":
+			ids[c.BoxID] = true
 		case c.Op == model.OpRemove && c.Variant == "stray":
 			ids[c.BoxID] = true
 		}
@@ -205,7 +236,7 @@ func destroysSeen(calls []model.Call, j model.Journal) bool {
 // searchResidue looks for what is left of removed boxes until nothing is, or nothing may be.
 func (r *run) searchResidue(ctx context.Context, h *model.History) error {
 	gone := map[string]bool{}
-	for _, c := range r.rec.Calls() {
+	for _, c := range r.calls() {
 		if c.Op == model.OpRemove && c.Outcome == model.OK {
 			gone[c.BoxID] = true
 		}
