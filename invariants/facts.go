@@ -11,6 +11,7 @@ import (
 type Facts struct {
 	*model.History
 	Contract  model.Contract
+	*model.Index
 	life      model.Lifecycle
 	decided   model.Decisions
 	timelines map[model.Ref]*model.Timeline
@@ -29,7 +30,7 @@ type Exec struct {
 }
 
 func newFacts(h *model.History, contract model.Contract) *Facts {
-	f := &Facts{History: h, Contract: contract, life: contract.Lifecycle(), decided: model.Decide(h), timelines: map[model.Ref]*model.Timeline{}, linear: map[model.Ref]linear{}}
+	f := &Facts{History: h, Contract: contract, Index: model.NewIndex(h), life: contract.Lifecycle(), decided: model.Decide(h), timelines: map[model.Ref]*model.Timeline{}, linear: map[model.Ref]linear{}}
 	byRef := map[model.Ref]*Exec{}
 	for _, c := range h.Execs() {
 		x := &Exec{Start: c}
@@ -63,7 +64,7 @@ func newFacts(h *model.History, contract model.Contract) *Facts {
 func (f *Facts) Timeline(ref model.Ref) *model.Timeline {
 	t, ok := f.timelines[ref]
 	if !ok {
-		t = model.NewTimeline(f.History, ref, f.life, f.decided)
+		t = f.Index.Timeline(ref, f.life, f.decided)
 		f.timelines[ref] = t
 	}
 	return t

@@ -125,6 +125,7 @@ var good = map[string]func() *story{
 		s := lived()
 		c := s.op(model.OpCreate, "b2", 0)
 		c.Outcome, c.Name, c.BoxID = model.Unknown, "t-1-b2", ""
+		c.GaveUp = true
 		l := s.list("b1", "running")
 		l.Boxes = append(l.Boxes, model.BoxView{ID: "IDb2", Name: "t-1-b2", Status: "running"})
 		return end(s)

@@ -56,14 +56,14 @@ func init() {
 		s := begin()
 		s.log("Executing job job_id=1 job_type=CREATE_BOX resource_type=box resource_id=IDb1")
 		s.create("b1")
-		s.op(model.OpStop, "b1", 0).Outcome = model.Unknown
+		givenUp(s.op(model.OpStop, "b1", 0))
 		s.look("b1", "running")
 		return end(s)
 	}
 	good["a stop without an answer that came late"] = func() *story {
 		s := begin()
 		s.create("b1")
-		s.op(model.OpStop, "b1", 0).Outcome = model.Unknown
+		givenUp(s.op(model.OpStop, "b1", 0))
 		s.look("b1", "running")
 		s.look("b1", "stopping")
 		s.look("b1", "stopped")
@@ -102,7 +102,7 @@ func init() {
 			s := begin()
 			s.log("Executing job job_id=1 job_type=CREATE_BOX resource_type=box resource_id=IDb1")
 			s.create("b1")
-			s.op(model.OpStop, "b1", 0).Outcome = model.Unknown
+			givenUp(s.op(model.OpStop, "b1", 0))
 			s.look("b1", "stopped") // by nobody: the runner was never asked to
 			return end(s)
 		}},
@@ -118,6 +118,9 @@ func init() {
 		}},
 	)
 }
+
+// givenUp makes c a call whose client did not wait for the answer.
+func givenUp(c *model.Call) { c.Outcome, c.GaveUp = model.Unknown, true }
 
 // endServe is end where a removal needs no second look at error bodies of another shape.
 func endServe(s *story) *story {

@@ -66,13 +66,12 @@ func settle(life model.Lifecycle, s model.State) model.State {
 // its own behind it.
 func (f *Facts) operations(ref model.Ref) []porcupine.Operation {
 	var out []porcupine.Operation
-	for i := range f.Calls {
-		c := &f.Calls[i]
+	for _, c := range f.About(ref) {
 		took, known := f.decided[c.ID]
-		if c.Box != ref && c.Op != model.OpList || !f.life.Effective(c) || known && !took {
+		if !f.life.Effective(c) || known && !took {
 			continue
 		}
-		end := f.life.Fence(f.History, c)
+		end := f.life.Fence(f.Meta.Limits, c)
 		out = append(out, porcupine.Operation{ClientId: c.ID, Input: step{call: c, must: f.life.Must(c)}, Call: 2 * c.Invoke, Return: 2 * end})
 		if not := f.life.Unfinished(c); not != 0 {
 			out = append(out, porcupine.Operation{ClientId: -1 - c.ID, Input: step{not: not}, Call: 2*end + 1, Return: 2*end + 1})

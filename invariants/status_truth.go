@@ -95,7 +95,7 @@ func (f *Facts) notStarted(ref model.Ref) []Finding {
 func (f *Facts) lastChange(calls []*model.Call, look *model.Call) *model.Call {
 	var last *model.Call
 	for _, c := range calls {
-		if f.life.Changes(c) && c.Invoke <= look.Return && (last == nil || f.life.Fence(f.History, c) > f.life.Fence(f.History, last)) {
+		if f.life.Changes(c) && c.Invoke <= look.Return && (last == nil || f.life.Fence(f.Meta.Limits, c) > f.life.Fence(f.Meta.Limits, last)) {
 			last = c
 		}
 	}
@@ -105,7 +105,7 @@ func (f *Facts) lastChange(calls []*model.Call, look *model.Call) *model.Call {
 // changedBetween reports whether anything else may have changed the box between two calls.
 func (f *Facts) changedBetween(calls []*model.Call, stop, look *model.Call) bool {
 	for _, c := range calls {
-		if c != stop && c != look && c.Op != model.OpStop && f.life.Changes(c) && f.life.Fence(f.History, c) >= stop.Invoke && c.Invoke <= look.Return {
+		if c != stop && c != look && c.Op != model.OpStop && f.life.Changes(c) && f.life.Fence(f.Meta.Limits, c) >= stop.Invoke && c.Invoke <= look.Return {
 			return true
 		}
 	}

@@ -212,17 +212,6 @@ func (h *History) StepAction(c *Call) string {
 	return c.Op
 }
 
-// OfBox returns pointers to the calls on box ref, in order of invocation.
-func (h *History) OfBox(ref Ref) []*Call {
-	var out []*Call
-	for i := range h.Calls {
-		if h.Calls[i].Box == ref {
-			out = append(out, &h.Calls[i])
-		}
-	}
-	return out
-}
-
 // Execs returns the exec calls that started something, in order of invocation.
 func (h *History) Execs() []*Call {
 	var out []*Call

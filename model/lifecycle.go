@@ -125,16 +125,13 @@ func (l Lifecycle) execed(c *Call, s State) State {
 	return maybe
 }
 
-// never is the end of time.
-const never = int64(1<<63 - 1)
-
 // Fence is the time until which c may take effect. Without a usable answer that is later than the
 // client waited: as long as a server may hold a request, and then until what it accepted is done.
-func (l Lifecycle) Fence(h *History, c *Call) int64 {
+func (l Lifecycle) Fence(limits Limits, c *Call) int64 {
 	if !c.Undecided() {
 		return c.Return
 	}
-	return c.Return + int64(h.Meta.Limits.Call+h.Meta.Limits.Converge)
+	return c.Return + int64(limits.Call+limits.Converge)
 }
 
 // Unfinished returns the states that a box cannot be in when c, which changed it, has been answered.

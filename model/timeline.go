@@ -91,9 +91,14 @@ type edge struct {
 // NewTimeline computes the timeline of box ref under the lifecycle of its contract. Lists count as
 // one look at the box each. decided says more about calls without an answer; it may be nil.
 func NewTimeline(h *History, ref Ref, life Lifecycle, decided Decisions) *Timeline {
+	return NewIndex(h).Timeline(ref, life, decided)
+}
+
+// Timeline is NewTimeline for a history whose calls have been sorted already.
+func (x *Index) Timeline(ref Ref, life Lifecycle, decided Decisions) *Timeline {
 	t := &timelineSearch{life: life, decided: decided, configs: map[config]bool{config(Absent): true}, out: &Timeline{during: map[int]State{}}}
 	live := map[*Call]bool{}
-	for _, e := range t.edges(h, ref) {
+	for _, e := range t.edges(x, ref) {
 		if e.enter {
 			live[e.call] = true
 			t.enter(e.call)
@@ -120,17 +125,10 @@ func NewTimeline(h *History, ref Ref, life Lifecycle, decided Decisions) *Timeli
 
 // edges lists the calls on the box in order of time. At equal times invocations come first:
 // intervals are closed, so such calls overlap.
-func (t *timelineSearch) edges(h *History, ref Ref) []edge {
+func (t *timelineSearch) edges(x *Index, ref Ref) []edge {
 	var out []edge
-	for i := range h.Calls {
-		c := &h.Calls[i]
-		if c.Box != ref && c.Op != OpList {
-			continue
-		}
-		out = append(out, edge{c.Invoke, true, c})
-		if end := t.life.Fence(h, c); end != never {
-			out = append(out, edge{end, false, c})
-		}
+	for _, c := range x.About(ref) {
+		out = append(out, edge{c.Invoke, true, c}, edge{t.life.Fence(x.limits, c), false, c})
 	}
 	sort.SliceStable(out, func(i, j int) bool {
 		if out[i].at != out[j].at {

@@ -63,6 +63,20 @@ func (c *collector) slice(ids map[string]bool, began time.Time) model.Journal {
 	return j
 }
 
+// boxesOf adds the boxes in which the runner started any of the executions.
+func (c *collector) boxesOf(execs, ids map[string]bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for id, entries := range c.byBox {
+		for _, e := range entries {
+			if s, _, _ := model.Sight(e.Message); s.ExecID != "" && execs[s.ExecID] {
+				ids[id] = true
+				break
+			}
+		}
+	}
+}
+
 // unclaimed returns the ids of boxes the runner made since then that owned does not know.
 func (c *collector) unclaimed(since time.Time, owned func(string) bool) []string {
 	c.mu.Lock()

@@ -165,8 +165,17 @@ func resolve(h *model.History) {
 			refs[c.Boxes[0].ID] = c.Box
 		}
 	}
+	ran := map[string]string{} // box in which each execution ran, as the runner says
+	for _, e := range h.Journal.Entries {
+		if s, _, ok := model.Sight(e.Message); ok && s.What == model.SawExec {
+			ran[s.ExecID] = s.BoxID
+		}
+	}
 	for name, ref := range unanswered(h.Calls) {
 		for _, c := range h.Calls {
+			if id := ran[c.ExecID]; c.BoxID == name && id != "" {
+				refs[id], ids[name] = ref, id
+			}
 			for _, b := range c.Boxes {
 				if b.Name == name {
 					refs[b.ID], ids[name] = ref, b.ID

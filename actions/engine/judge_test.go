@@ -20,7 +20,7 @@ import (
 
 // runPlans performs n random plans on one correct fake, several at once, and returns their histories
 // in the order of their seeds.
-func runPlans(t *testing.T, first, n, maxSteps int) []*model.History {
+func runPlans(t testing.TB, first, n, maxSteps int) []*model.History {
 	f := startFake(t, uint64(first), hooks{})
 	e := engine.New(f, actions.Get)
 	defer e.Close()

@@ -180,6 +180,12 @@ func (r *run) readJournal(ctx context.Context, h *model.History) error {
 	}
 	calls := r.calls()
 	ids := runIDs(calls)
+	nameless := map[string]bool{} // executions in boxes of which only the name is known
+	for _, c := range calls {
+		if c.Op == model.OpExec && c.ExecID != "" && !ids[c.BoxID] {
+			nameless[c.ExecID] = true
+		}
+	}
 	begun := time.Now()
 	for wait := 4 * time.Millisecond; ; wait = min(2*wait, 100*time.Millisecond) {
 		if err := r.engine.journal.collect(ctx); err != nil {
@@ -189,8 +195,11 @@ func (r *run) readJournal(ctx context.Context, h *model.History) error {
 			}
 			return fmt.Errorf("read journal: %w", err)
 		}
+		if len(nameless) > 0 {
+			r.engine.journal.boxesOf(nameless, ids)
+		}
 		h.Journal = r.engine.journal.slice(ids, r.rec.Began())
-		if destroysSeen(calls, h.Journal) || time.Since(begun) > h.Meta.Limits.Converge || !actions.Pause(ctx, wait) {
+		if destroysSeen(calls, ids, h.Journal) || time.Since(begun) > h.Meta.Limits.Converge || !actions.Pause(ctx, wait) {
 			break
 		}
 	}
@@ -218,7 +227,7 @@ func runIDs(calls []model.Call) map[string]bool {
 }
 
 // destroysSeen reports whether the journal tells the end of every box whose removal was accepted.
-func destroysSeen(calls []model.Call, j model.Journal) bool {
+func destroysSeen(calls []model.Call, ids map[string]bool, j model.Journal) bool {
 	done := map[string]bool{}
 	for _, e := range j.Entries {
 		if s, job, ok := model.Sight(e.Message); ok && s.What == model.SawDone && job == "DESTROY_BOX" {
@@ -226,7 +235,7 @@ func destroysSeen(calls []model.Call, j model.Journal) bool {
 		}
 	}
 	for _, c := range calls {
-		if c.Op == model.OpRemove && c.Outcome == model.OK && !done[c.BoxID] {
+		if c.Op == model.OpRemove && c.Outcome == model.OK && ids[c.BoxID] && !done[c.BoxID] {
 			return false
 		}
 	}
