@@ -164,6 +164,10 @@ type Journal struct {
 	Problem   string   `json:"problem,omitempty"`   // why it must not be judged by (lost lines, not readable)
 }
 
+// JournalLost is the problem of a journal that dropped lines: a judge that goes by it may miss what
+// happened, or believe what did not.
+const JournalLost = "the journal dropped lines"
+
 // Residue is something of a removed box that is still there.
 type Residue struct {
 	BoxID string `json:"box_id"`

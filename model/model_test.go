@@ -68,23 +68,6 @@ func TestTypedLeak(t *testing.T) {
 	require.False(t, model.TypedLeak(500, `{"error":"disk full"}`))
 }
 
-func TestContract_EveryOrdinaryOperationIsCoveredInEveryState(t *testing.T) {
-	c := model.Cloud()
-	for _, op := range []string{model.OpGet, model.OpList, model.OpStart, model.OpStop, model.OpRemove, model.OpExec, model.OpInfo, model.OpAttach, model.OpSignal, model.OpKill, model.OpResize, model.OpMetrics, model.OpProbe} {
-		for _, s := range model.AnyState.States() {
-			allowed, sources, ok := c.Allowed(op, "", s)
-			require.True(t, ok, "%s in state %s has no rule", op, s)
-			require.NotEmpty(t, allowed)
-			require.NotEmpty(t, sources)
-			for _, status := range allowed {
-				require.Less(t, status, 500, "%s in state %s allows a server error", op, s)
-			}
-		}
-	}
-	_, _, ok := c.Allowed("no such thing", "", model.Running)
-	require.False(t, ok)
-}
-
 func TestSight_ReadsTheRunnersLines(t *testing.T) {
 	for line, want := range map[string]model.Sighting{
 		`created box id=core1 name=BOX image=alpine:latest`:                                              {BoxID: "BOX", What: model.SawCreate},

@@ -52,7 +52,7 @@ func (c *collector) slice(ids map[string]bool, began time.Time) model.Journal {
 	defer c.mu.Unlock()
 	j := model.Journal{Kind: c.src.Describe()}
 	if !c.lost.Before(began) {
-		j.Problem = "the journal dropped lines"
+		j.Problem = model.JournalLost
 	}
 	for id := range ids {
 		for _, e := range c.byBox[id] {

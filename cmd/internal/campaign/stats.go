@@ -25,6 +25,7 @@ type Counts struct {
 	Unknown      int            `json:"unknown_outcomes"`
 	Violated     int            `json:"violated_plans"`
 	Inconclusive int            `json:"inconclusive_plans"`
+	Lossy        int            `json:"lossy_journals"`     // plans during which the journal dropped lines
 	Unjudged     map[string]int `json:"unjudged,omitempty"` // why plans were inconclusive
 	Ops          map[string]int `json:"operations"`
 	LongestStall time.Duration  `json:"longest_stall"`
@@ -67,6 +68,9 @@ func (s *Stats) Add(h *model.History, v model.Verdict) {
 				c.OutputBytes += int64(len(f.Data))
 			}
 		}
+	}
+	if h.Journal.Problem == model.JournalLost {
+		c.Lossy++
 	}
 	switch v.Status {
 	case model.Violated:

@@ -32,6 +32,8 @@ func (s *summary) code() int {
 		return ExitBroken
 	case len(s.findings) > 0:
 		return ExitViolation
+	case 20*s.stats.Lossy > s.stats.Plans:
+		return ExitBroken // the judge relies on a whole journal
 	case s.interrupted, s.stats.Plans == 0, s.stats.Execs == 0, 2*s.stats.Inconclusive > s.stats.Plans:
 		return ExitInconclusive
 	}
@@ -42,6 +44,8 @@ func (s *summary) code() int {
 func (s *summary) claim() string {
 	judged := s.stats.Plans - s.stats.Inconclusive
 	switch {
+	case s.code() == ExitBroken && s.err == nil:
+		return fmt.Sprintf("nothing: the journal dropped lines during %d of %d plans", s.stats.Lossy, s.stats.Plans)
 	case s.code() == ExitBroken:
 		return "nothing: the stack or the harness is broken"
 	case len(s.findings) > 0:
