@@ -10,7 +10,7 @@ import (
 // Facts is a history with what several invariants need computed once.
 type Facts struct {
 	*model.History
-	Contract  model.Contract
+	Contract model.Contract
 	*model.Index
 	life      model.Lifecycle
 	decided   model.Decisions

@@ -210,10 +210,7 @@ func init() {
 		good[name] = kept(tell)
 	}
 	for _, tc := range badKept {
-		bad = append(bad, struct {
-			invariant, detail string
-			make              func() *story
-		}{tc.invariant, tc.detail, kept(tc.tell)})
+		bad = append(bad, badStory{tc.invariant, tc.detail, kept(tc.tell)})
 	}
 }
 

@@ -182,11 +182,13 @@ func (p Payload) tellScript() string {
 	if p.Write != "" {
 		stream := fileStream(p.Write)
 		lines, _ := p.emitOne(stream, 1, fileLines, p.seed(stream))
-		// A rename replaces the file at once, for everybody who reads at the same time.
+		// A rename replaces the file at once, for everybody who reads at the same time. The content is not
+		// forced to the disk: the stop of a box is an orderly one and must keep it all the same, and a
+		// command that waits for a slow disk cannot be killed.
 		name := "chaos-" + p.Write
 		part := name + "." + p.Token
-		out = append(out, fmt.Sprintf(`{ %s >%s && sync %s && mv %s %s && sync .; } 2>/dev/null && w=ok || w=failed; echo "%s wrote %s $w"`,
-			lines, part, part, part, name, p.Token, p.Write))
+		out = append(out, fmt.Sprintf(`{ %s >%s && mv %s %s; } 2>/dev/null && w=ok || w=failed; echo "%s wrote %s $w"`,
+			lines, part, part, name, p.Token, p.Write))
 	}
 	if p.Read != "" {
 		name := "chaos-" + p.Read

@@ -259,11 +259,6 @@ func (e *fakeExec) command(line string) {
 	}
 }
 
-func seconds(text string) time.Duration {
-	s, _ := strconv.ParseFloat(text, 64)
-	return time.Duration(s * float64(time.Second))
-}
-
 // output is what a printf or awk of the script prints.
 func (e *fakeExec) output(command string) string {
 	if args, ok := strings.CutPrefix(command, `printf '%s\n' '`); ok {

@@ -5,7 +5,9 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"chaos/model"
 )
@@ -69,4 +71,9 @@ func (h *fakeHome) command(line string) (out string, ok bool) {
 func counted(prefix string, words []string) string {
 	slices.Sort(words)
 	return strings.TrimSpace(fmt.Sprintf("%s %d %s", prefix, len(words), strings.Join(words, " "))) + "\n"
+}
+
+func seconds(text string) time.Duration {
+	s, _ := strconv.ParseFloat(text, 64)
+	return time.Duration(s * float64(time.Second))
 }
