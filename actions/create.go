@@ -45,7 +45,13 @@ func (create) Draw(src model.Source, b model.Belief) model.Step {
 	}
 	switch {
 	case model.Chance(src, 35):
-		s.Args = args("name", model.Pick(src, []string{"n1", "n1", "n1", "n2"}))
+		names := []string{"n1", "n1", "n1", "n2"}
+		for _, x := range b.In(model.Gone) {
+			if x.Name != "" {
+				names = []string{x.Name} // what a name leaves behind shows when it is used again
+			}
+		}
+		s.Args = args("name", model.Pick(src, names))
 	case model.Chance(src, 12):
 		s.Args = args("bad", model.Pick(src, []string{"cpus-zero", "cpus-huge", "memory-negative", "name-blank", "unknown-image"}))
 	}
@@ -57,7 +63,7 @@ func (create) Next(b *model.Belief, s model.Step) {
 	if s.Args.Has("bad") {
 		state = model.Absent
 	}
-	b.Boxes = append(b.Boxes, model.BelievedBox{Ref: s.Bind, State: state})
+	b.Boxes = append(b.Boxes, model.BelievedBox{Ref: s.Bind, State: state, Name: s.Args.Get("name")})
 }
 
 func (create) Perform(ctx context.Context, env *Env, s model.Step) {

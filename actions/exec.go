@@ -27,15 +27,17 @@ func (exec) Spec() *model.Spec {
 			{Name: "bin", Doc: "missing = a program that is not there", Check: oneOf("missing")},
 			{Name: "child", Doc: "yes = leave a child behind that keeps the streams open", Check: oneOf("yes")},
 			{Name: "cut", Doc: "drop the attach connection after this many frames of output", Check: number(1, 100)},
-			{Name: "cwd", Doc: "working directory: usr, or bad for one that is not there", Check: oneOf("usr", "bad")},
-			{Name: "env", Doc: "yes = pass an environment variable and print it", Check: oneOf("yes")},
+			{Name: "cwd", Doc: "working directory: usr, etc, or bad for one that is not there", Check: oneOf("usr", "etc", "bad")},
+			{Name: "env", Doc: "yes = pass environment variables and print all that execs pass", Check: oneOf("yes")},
 			{Name: "exit", Doc: "exit code (default 0)", Check: number(1, 255)},
 			giveUp,
+			{Name: "read", Doc: "tell what is in this file of the box, f1 or f2, and which children of execs are alive", Check: oneOf(model.Files...)},
 			{Name: "sleep", Doc: "pause after half of the lines", Check: duration(maxSleep)},
 			{Name: "stderr", Doc: "lines on stderr", Simpler: []string{"1"}, Check: number(1, maxLines)},
 			{Name: "stdout", Doc: "lines on stdout", Simpler: []string{"1"}, Check: number(1, maxLines)},
 			{Name: "tty", Doc: "yes = with a terminal", Check: oneOf("yes")},
 			{Name: "watch", Doc: "with a terminal: print its size and each change of it for this long", Check: duration(maxSleep)},
+			{Name: "write", Doc: "first write this file of the box, to stay: f1 or f2", Check: oneOf(model.Files...)},
 		},
 	}
 }
@@ -53,6 +55,9 @@ func (exec) Draw(src model.Source, b model.Belief) model.Step {
 		return s
 	case roll < 24:
 		s.Args = drawTTY(src)
+	case roll < 32:
+		s.Args = drawKept(src, b, s.On, nil)
+		return s
 	default:
 		s.Args = drawPiped(src)
 	}
@@ -61,14 +66,17 @@ func (exec) Draw(src model.Source, b model.Belief) model.Step {
 	} else if model.Chance(src, 15) {
 		s.Args = s.Args.With("cut", strconv.Itoa(1+src.Intn(3)))
 	}
-	if model.Chance(src, 8) {
-		s.Args = s.Args.With("cwd", "usr")
+	if model.Chance(src, 10) {
+		s.Args = s.Args.With("cwd", model.Pick(src, []string{"usr", "etc"}))
 	}
-	if model.Chance(src, 8) {
+	if model.Chance(src, 12) {
 		s.Args = s.Args.With("env", "yes")
 	}
 	if model.Chance(src, 25) {
 		s.Args = s.Args.With("exit", strconv.Itoa(model.Pick(src, []int{1, 2, 42, 126, 127, 255})))
+	}
+	if !s.Args.Has("tty") && !s.Args.Has("attach") && aboutKept(src, b, s.On) {
+		s.Args = drawKept(src, b, s.On, s.Args)
 	}
 	s.Args = drawGiveUp(src, s.Args)
 	return s
@@ -89,7 +97,7 @@ func drawPiped(src model.Source) model.Args {
 	if model.Chance(src, 45) {
 		a = a.With("sleep", drawSleep(src))
 	}
-	if model.Chance(src, 8) {
+	if model.Chance(src, 10) {
 		a = a.With("child", "yes")
 	}
 	return a
@@ -111,7 +119,7 @@ func (exec) Next(b *model.Belief, s model.Step) {
 	b.Execs = append(b.Execs, model.BelievedExec{
 		Ref: s.Bind, Box: s.On, TTY: s.Args.Has("tty"),
 		Long:     s.Args.Duration("sleep") >= 50*time.Millisecond || s.Args.Has("watch"),
-		Detached: s.Args.Has("attach"), Cut: s.Args.Has("cut"),
+		Detached: s.Args.Has("attach"), Cut: s.Args.Has("cut"), Writes: s.Args.Get("write"), Child: s.Args.Has("child"),
 	})
 }
 
@@ -121,6 +129,7 @@ func payload(token string, s model.Step) model.Payload {
 	p := model.Payload{
 		Token: token + "." + string(s.Bind), Stdout: s.Args.Int("stdout"), Stderr: s.Args.Int("stderr"), Exit: s.Args.Int("exit"),
 		Sleep: s.Args.Duration("sleep"), Child: s.Args.Has("child"), Env: s.Args.Has("env"), TTY: s.Args.Has("tty"), Watch: s.Args.Duration("watch"),
+		Write: s.Args.Get("write"), Read: s.Args.Get("read"),
 	}
 	if p.TTY {
 		p.Stderr = 0
@@ -128,9 +137,12 @@ func payload(token string, s model.Step) model.Payload {
 		p.Watch = 0
 	}
 	switch s.Args.Get("cwd") {
-	case "usr":
-		// A directory that every box has under this very name, also one without a root of its own.
-		p.Dir = "/usr"
+	case "usr", "etc":
+		// Directories that every box has under this very name, also one without a root of its own. Execs
+		// with files have their own.
+		if p.WorkDir() == "" {
+			p.Dir = "/" + s.Args.Get("cwd")
+		}
 	case "bad":
 		p.Dir = "/chaos/no/such/directory"
 	}
@@ -152,11 +164,11 @@ func (exec) Perform(ctx context.Context, env *Env, s model.Step) {
 	}
 	argv := pay.Argv()
 	body := map[string]any{"command": argv[0], "args": argv[1:], "tty": pay.TTY}
-	if pay.Env {
-		body["env"] = map[string]string{model.EnvName: pay.Token}
+	if vars := pay.Vars(); vars != nil {
+		body["env"] = vars
 	}
-	if pay.Dir != "" {
-		body["working_dir"] = pay.Dir
+	if dir := pay.WorkDir(); dir != "" {
+		body["working_dir"] = dir
 	}
 	env.send(ctx, c, stack.Request{Method: http.MethodPost, Path: stack.BoxPath(c.BoxID, "exec"), Body: body})
 	env.Refs.BindExec(s.Bind, c.ExecID, s.On, &pay)

@@ -230,7 +230,7 @@ var golden = []struct {
 		attached(execBody(model.Payload{Token: "t-1.e1", Stdout: 4, TTY: true, Watch: 100 * time.Millisecond}, "")), []string{"exec", "attach", "info"}},
 	{"a: b1 = create\na: e1 = exec b1 watch=100ms", attached(execBody(model.Payload{Token: "t-1.e1"}, "")), []string{"exec", "attach", "info"}},
 	{"a: b1 = create\na: e1 = exec b1 cwd=usr env=yes",
-		attached(execBody(model.Payload{Token: "t-1.e1", Dir: "/usr", Env: true}, `,"working_dir":"/usr","env":{"CHAOS_TOKEN":"t-1.e1"}`)), []string{"exec", "attach", "info"}},
+		attached(execBody(model.Payload{Token: "t-1.e1", Dir: "/usr", Env: true}, `,"working_dir":"/usr","env":{"CHAOS_ENV_t_1_e1":"t-1.e1","CHAOS_TOKEN":"t-1.e1"}`)), []string{"exec", "attach", "info"}},
 	{"a: b1 = create\na: e1 = exec b1 attach=no cwd=bad",
 		[]string{"POST /v1/boxes/BOX1/exec " + execBody(model.Payload{Token: "t-1.e1", Dir: "/chaos/no/such/directory"}, `,"working_dir":"/chaos/no/such/directory"`)}, []string{"exec bad-dir"}},
 	{"a: b1 = create\na: e1 = exec b1 attach=no bin=missing", []string{`POST /v1/boxes/BOX1/exec {"args":[],"command":"chaos-no-such-program","tty":false}`}, []string{"exec missing-binary"}},

@@ -27,6 +27,7 @@ type Exec struct {
 	Signals  []*model.Call // that were not refused
 	Kills    []*model.Call // that were not refused
 	Resizes  []*model.Call // that were not refused
+	told     model.Told    // what it told about its box in the first session that shows it
 }
 
 func newFacts(h *model.History, contract model.Contract) *Facts {
@@ -56,6 +57,9 @@ func newFacts(h *model.History, contract model.Contract) *Facts {
 		case c.Op == model.OpResize:
 			x.Resizes = append(x.Resizes, c)
 		}
+	}
+	for _, x := range f.execs {
+		x.told = x.tells()
 	}
 	return f
 }

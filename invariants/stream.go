@@ -143,7 +143,7 @@ func (f *Facts) streams() []streamCheck {
 			whole := !s.Attach.Cut && !s.Attach.TimedOut && f.Undisturbed(x, s)
 			for _, stream := range []byte{model.Out, model.Err} {
 				got, _ := withoutSizes(s.Attach.Bytes(stream), x.Start.Payload)
-				damage, msg := Compare(x.Start.Payload.Expected(stream), got, x.Start.Payload.Token)
+				damage, msg := Compare(x.Start.Payload.ExpectedTelling(stream, x.told), got, x.Start.Payload.Token)
 				if damage == Intact || damage == Truncated && !whole {
 					continue
 				}

@@ -12,16 +12,19 @@ type Belief struct {
 // BelievedBox is a box that the plan has asked for.
 type BelievedBox struct {
 	Ref   Ref
-	State State // one bit; Unknown after steps that raced
+	State State  // one bit; Unknown after steps that raced
+	Name  string // the shared name it was given, "" if it has one of its own
 }
 
 // BelievedExec is an exec that the plan has asked for.
 type BelievedExec struct {
 	Ref, Box Ref
 	TTY      bool
-	Long     bool // still running for a while after it starts
-	Detached bool // not attached by the step that started it
-	Cut      bool // the attach of the step that started it is cut
+	Long     bool   // still running for a while after it starts
+	Detached bool   // not attached by the step that started it
+	Cut      bool   // the attach of the step that started it is cut
+	Child    bool   // leaves a child behind
+	Writes   string // the file it writes, "" if none
 }
 
 // NextBox returns the ref the next create should bind.

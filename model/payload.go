@@ -17,7 +17,9 @@ type Payload struct {
 	Exit   int           `json:"exit,omitempty"`   // exit code
 	Sleep  time.Duration `json:"sleep,omitempty"`  // pause after half of the lines
 	Dir    string        `json:"dir,omitempty"`    // working directory asked for; the script prints where it is
-	Env    bool          `json:"env,omitempty"`    // an environment variable is asked for; the script prints it
+	Env    bool          `json:"env,omitempty"`    // environment variables are asked for; the script prints all that execs ask for
+	Write  string        `json:"write,omitempty"`  // one of Files that the script writes
+	Read   string        `json:"read,omitempty"`   // one of Files that the script tells the content of, and which children it sees
 	Child  bool          `json:"child,omitempty"`  // leaves a child behind that keeps the streams open
 	TTY    bool          `json:"tty,omitempty"`
 	Watch  time.Duration `json:"watch,omitempty"`  // prints the terminal size and each change of it for this long
@@ -29,9 +31,6 @@ const (
 	Out byte = 'o'
 	Err byte = 'e'
 )
-
-// EnvName is the variable an exec with Env asks for; its value is the token.
-const EnvName = "CHAOS_TOKEN"
 
 // watchTick is how often a watching exec looks at the size of its terminal.
 const watchTick = 20 * time.Millisecond
@@ -83,7 +82,10 @@ func (p Payload) Count(stream byte) int {
 // Expected returns the bytes that stream ("o" or "e") must carry when the exec runs undisturbed,
 // without the lines about the terminal size. A terminal merges stderr into stdout in an order that
 // is not defined; payloads with TTY therefore have Stderr 0.
-func (p Payload) Expected(stream byte) []byte {
+func (p Payload) Expected(stream byte) []byte { return p.ExpectedTelling(stream, nil) }
+
+// ExpectedTelling is Expected for an exec that told told about its box.
+func (p Payload) ExpectedTelling(stream byte, told Told) []byte {
 	if p.Binary != "" {
 		return nil
 	}
@@ -93,7 +95,7 @@ func (p Payload) Expected(stream byte) []byte {
 		eol = "\r\n"
 	}
 	if stream == Out {
-		for _, l := range p.header() {
+		for _, l := range p.header(told) {
 			b.WriteString(l + eol)
 		}
 	}
@@ -105,15 +107,12 @@ func (p Payload) Expected(stream byte) []byte {
 	return []byte(b.String())
 }
 
-func (p Payload) header() []string {
+func (p Payload) header(told Told) []string {
 	var out []string
 	if p.Dir != "" {
 		out = append(out, p.Token+" dir "+p.Dir)
 	}
-	if p.Env {
-		out = append(out, p.Token+" env "+p.Token)
-	}
-	return out
+	return append(out, p.tellLines(told)...)
 }
 
 // SizePrefix starts a line that a watching exec prints when its terminal has a (new) size, followed
@@ -137,14 +136,12 @@ func (p Payload) Argv() []string {
 func (p Payload) script() string {
 	var b strings.Builder
 	if p.Child {
-		b.WriteString("sleep 60 &\n")
+		fmt.Fprintf(&b, "%s=%s sleep 60 &\n", childVar, p.Token)
 	}
 	if p.Dir != "" {
 		fmt.Fprintf(&b, "echo \"%s dir $(pwd)\"\n", p.Token)
 	}
-	if p.Env {
-		fmt.Fprintf(&b, "echo \"%s env $%s\"\n", p.Token, EnvName)
-	}
+	b.WriteString(p.tellScript())
 	if p.Watch > 0 {
 		fmt.Fprintf(&b, "n=%d; p=\nwhile [ $n -gt 0 ]; do s=$(stty size); [ \"$s\" = \"$p\" ] || echo \"%s$s\"; p=$s; n=$((n-1)); sleep %.2f; done\necho \"%s$(stty size)\"\n",
 			max(1, int(p.Watch/watchTick)), p.SizePrefix(), watchTick.Seconds(), p.LastPrefix())

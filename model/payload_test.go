@@ -31,7 +31,10 @@ func TestPayload_ScriptWritesWhatIsExpected(t *testing.T) {
 		argv := p.Argv()
 		cmd := exec.Command(argv[0], argv[1:]...)
 		cmd.Dir = p.Dir
-		cmd.Env = append(cmd.Environ(), model.EnvName+"="+p.Token)
+		cmd.Env = cmd.Environ()
+		for k, v := range p.Vars() {
+			cmd.Env = append(cmd.Env, k+"="+v)
+		}
 		var out, errOut bytes.Buffer
 		cmd.Stdout, cmd.Stderr = &out, &errOut
 		err := cmd.Run()

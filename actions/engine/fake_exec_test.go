@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/coder/websocket"
 
@@ -22,7 +22,7 @@ type fakeExec struct {
 	id   string
 	box  *fakeBox
 	dir  string
-	env  string
+	env  map[string]string
 	tty  bool
 	laps int           // how often a watch looks
 	dead chan struct{} // closed when it is killed
@@ -59,11 +59,11 @@ func (f *fake) exec(q *http.Request, b *fakeBox) (int, any) {
 	default:
 		return 409, short("stopped: box " + b.id + " is not running")
 	}
-	if req.Command != "sh" || req.Dir != "" && req.Dir != "/usr" {
+	if req.Command != "sh" || !slices.Contains([]string{"", "/usr", "/etc", model.Home}, req.Dir) {
 		return 422, short("Execution error: no such program or directory")
 	}
 	f.serial++
-	e := &fakeExec{f: f, id: fmt.Sprintf("%08x-0000-4000-8000-000000000000", f.serial), box: b, dir: req.Dir, env: req.Env[model.EnvName], tty: req.TTY,
+	e := &fakeExec{f: f, id: fmt.Sprintf("%08x-0000-4000-8000-000000000000", f.serial), box: b, dir: req.Dir, env: req.Env, tty: req.TTY,
 		dead: make(chan struct{}), over: make(chan struct{}), more: make(chan struct{}), rows: 24, cols: 80}
 	f.execs[e.id] = e
 	f.print("exec started box_id=%s execution_id=%s", b.id, e.id)
@@ -182,7 +182,7 @@ func (e *fakeExec) run(script []string) {
 			code, _ = strconv.Atoi(n)
 			break
 		}
-		if out, ok := strings.CutSuffix(line, " &"); ok && line != "sleep 60 &" {
+		if out, ok := strings.CutSuffix(line, " &"); ok && !childLine.MatchString(line) {
 			e.write(e.output(out), e.output(strings.TrimSuffix(script[i+2], " >&2")))
 			i += 3
 			continue
@@ -223,6 +223,9 @@ var (
 )
 
 func (e *fakeExec) command(line string) {
+	if e.home(line) {
+		return
+	}
 	if m := sleepLine.FindStringSubmatch(line); m != nil {
 		e.f.wait(seconds(m[1]), e.dead)
 		return
@@ -247,17 +250,12 @@ func (e *fakeExec) command(line string) {
 	switch {
 	case strings.HasPrefix(line, "n="):
 		_, _ = fmt.Sscanf(line, "n=%d;", &e.laps)
-	case line == "" || line == "sleep 60 &": // a child that nobody hears of
+	case line == "":
 	case strings.HasSuffix(line, " >&2"):
 		e.write("", e.output(strings.TrimSuffix(line, " >&2")))
 	default:
 		e.write(e.output(line), "")
 	}
-}
-
-func seconds(text string) time.Duration {
-	s, _ := strconv.ParseFloat(text, 64)
-	return time.Duration(s * float64(time.Second))
 }
 
 // output is what a printf or awk of the script prints.
@@ -303,7 +301,7 @@ func (e *fakeExec) write(out, errOut string) {
 func (e *fakeExec) expand(text string) string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return strings.NewReplacer("$(pwd)", e.dir, "$"+model.EnvName, e.env, "$(stty size)", fmt.Sprintf("%d %d", e.rows, e.cols)).Replace(text)
+	return strings.NewReplacer("$(pwd)", e.dir, "$(stty size)", fmt.Sprintf("%d %d", e.rows, e.cols)).Replace(text)
 }
 
 // emit adds to the output. A terminal merges the streams and ends lines its own way.

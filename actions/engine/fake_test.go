@@ -60,6 +60,7 @@ type fakeBox struct {
 	removed  bool          // its owner does not see it any more
 	settled  chan struct{} // closed when the change under way is over
 	doomed   bool          // the stop under way has looked for execs already
+	fakeHome
 }
 
 const fakeKey = "fake-key"
@@ -267,7 +268,8 @@ func (f *fake) create(q *http.Request) (int, any) {
 		return 409, flat(q, 409, "already_exists", "Box with name "+req.Name+" already exists")
 	}
 	f.serial++
-	b := &fakeBox{id: fmt.Sprintf("Box%09d", f.serial), name: req.Name, status: "configured", settled: make(chan struct{})}
+	b := &fakeBox{id: fmt.Sprintf("Box%09d", f.serial), name: req.Name, status: "configured", settled: make(chan struct{}),
+		fakeHome: fakeHome{map[string]string{}, map[string]bool{}}}
 	f.boxes[b.id], f.names[b.name] = b, b
 	f.mu.Unlock()
 	if f.hooks.midway != nil {
@@ -365,6 +367,9 @@ func (f *fake) endExecs(b *fakeBox) {
 		e.die(137)
 		<-e.over
 	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	clear(b.kids)
 }
 
 func (f *fake) remove(q *http.Request, b *fakeBox) (int, any) {

@@ -49,6 +49,7 @@ type jobJSON struct {
 }
 
 type payloadJSON struct {
+	Name       string            `json:"name"`
 	Image      string            `json:"image"`
 	Env        map[string]string `json:"env"`
 	CPUs       int               `json:"cpus"`
@@ -99,7 +100,7 @@ func (s *Server) hand(w http.ResponseWriter, r *http.Request, jobs []*job, epoch
 	}{epoch, []jobJSON{}}
 	for _, j := range jobs {
 		body.Jobs = append(body.Jobs, jobJSON{j.id, j.kind, j.boxID, payloadJSON{
-			Image: j.spec.Image, Env: j.spec.Env, CPUs: j.spec.CPUs, MemoryMiB: j.spec.MemoryMiB, WorkingDir: j.spec.WorkingDir,
+			Name: j.spec.Name, Image: j.spec.Image, Env: j.spec.Env, CPUs: j.spec.CPUs, MemoryMiB: j.spec.MemoryMiB, WorkingDir: j.spec.WorkingDir,
 		}})
 	}
 	data, err := json.Marshal(body)

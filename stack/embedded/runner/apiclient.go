@@ -32,6 +32,7 @@ type job struct {
 }
 
 type payload struct {
+	Name       string            `json:"name"`
 	Image      string            `json:"image"`
 	Env        map[string]string `json:"env"`
 	WorkingDir string            `json:"working_dir"`

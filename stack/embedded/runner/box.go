@@ -33,6 +33,8 @@ type box struct {
 	run       *boxRun // nil while the box is stopped
 	destroyed bool
 	execs     map[string]*execution // every execution that is not forgotten
+	vars      map[string]string     // seeded bug env-bleed: what executions added to the environment
+	spared    *sandbox.Box          // seeded bug stop-spares-children: the sandbox of the last run
 
 	started  atomic.Int64 // executions that were started
 	failed   atomic.Int64 // executions that could not start
@@ -94,7 +96,12 @@ func (r *Runner) startBox(b *box) error {
 		}
 		b.retire(run)
 	}
-	sb, err := sandbox.Start(r.ctx, sandbox.Config{Dir: b.dir, Hostname: b.id, Mode: r.cfg.mode, Env: b.env})
+	if r.cfg.bugs.Has(bugs.RootfsLost) {
+		if err := removeAll(b.dir); err != nil {
+			return fmt.Errorf("prepare box directory: %w", err)
+		}
+	}
+	sb, err := r.startSandbox(b)
 	if err != nil {
 		return err
 	}
@@ -115,6 +122,13 @@ func (r *Runner) startBox(b *box) error {
 		}
 	}()
 	return nil
+}
+
+func (r *Runner) startSandbox(b *box) (*sandbox.Box, error) {
+	if sb := b.takeSpared(); sb != nil && !isGone(sb) {
+		return sb, nil
+	}
+	return sandbox.Start(r.ctx, sandbox.Config{Dir: b.dir, Hostname: b.id, Mode: r.cfg.mode, Env: b.env})
 }
 
 // makeWorkDir creates the box's working directory, as container runtimes do.
@@ -147,6 +161,10 @@ func (r *Runner) makeWorkDir(b *box, sb *sandbox.Box) error {
 func (r *Runner) stopBox(b *box) error {
 	b.life.Lock()
 	defer b.life.Unlock()
+	if r.cfg.bugs.Has(bugs.StopSparesChildren) {
+		b.spare()
+		return nil
+	}
 	return r.endRun(b)
 }
 
@@ -233,6 +251,11 @@ func (r *Runner) destroyBox(b *box) error {
 	if err := r.endRun(b); err != nil {
 		return err
 	}
+	if sb := b.takeSpared(); sb != nil {
+		if err := sb.Kill(); err != nil {
+			return fmt.Errorf("kill box: %w", err)
+		}
+	}
 	b.mu.Lock()
 	execs := slices.Collect(maps.Values(b.execs))
 	b.mu.Unlock()
@@ -240,7 +263,11 @@ func (r *Runner) destroyBox(b *box) error {
 		r.evict(e)
 	}
 	r.dropBox(b.id)
-	if err := removeAll(b.dir); err != nil {
+	dir := b.dir
+	if r.cfg.bugs.Has(bugs.BoxDirsShared) {
+		dir = filepath.Join(r.boxesDir(), b.id)
+	}
+	if err := removeAll(dir); err != nil {
 		return fmt.Errorf("remove box directory: %w", err)
 	}
 	return nil

@@ -74,9 +74,9 @@ func (r *Runner) boxEnv(id string, env map[string]string) []string {
 	return envList(all)
 }
 
-// execEnv is what an execution adds to the environment of its box. The marks cannot be changed.
-func (q execRequest) execEnv() []string {
-	all := map[string]string{}
+// execEnv adds to all, and returns, what an execution adds to the environment of its box. The marks
+// cannot be changed.
+func (q execRequest) execEnv(all map[string]string) []string {
 	if q.TTY {
 		all["TERM"] = "xterm"
 	}
@@ -106,9 +106,13 @@ func (r *Runner) exec(b *box, req execRequest) (*execution, error) {
 	if dir == "" {
 		dir = b.workDir
 	}
+	env := req.execEnv(map[string]string{})
+	if r.cfg.bugs.Has(bugs.EnvBleed) {
+		env = b.mergedEnv(req)
+	}
 	proc, err := run.sb.Exec(r.ctx, sandbox.Spec{
 		Argv: append([]string{req.Command}, req.Args...),
-		Env:  req.execEnv(),
+		Env:  env,
 		Dir:  dir,
 		TTY:  req.TTY,
 	})

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"chaos/stack/embedded/bugs"
 )
 
 // jobQueue performs jobs: those of one box one after the other in the order they came, those of
@@ -170,6 +172,9 @@ func (r *Runner) createBox(id string, p payload) (string, error) {
 		env:     r.boxEnv(id, p.Env),
 		workDir: p.WorkingDir,
 		execs:   map[string]*execution{},
+	}
+	if r.cfg.bugs.Has(bugs.BoxDirsShared) && plainID(p.Name) {
+		b.dir = filepath.Join(r.boxesDir(), p.Name)
 	}
 	if err := r.startBox(b); err != nil {
 		return "", errors.Join(err, removeAll(b.dir))

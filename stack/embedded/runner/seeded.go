@@ -5,7 +5,10 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
+
+	"chaos/stack/embedded/sandbox"
 )
 
 // This file holds the parts that only seeded bugs need. The clean stack never touches them.
@@ -74,4 +77,42 @@ func (c *abortConn) Write(p []byte) (int, error) {
 		_ = c.Close()
 	}
 	return n, err
+}
+
+// mergedEnv is the environment of env-bleed: what the execution asks for goes into the map of the box
+// instead of a copy of it.
+func (b *box) mergedEnv(q execRequest) []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.vars == nil {
+		b.vars = map[string]string{}
+	}
+	return q.execEnv(b.vars)
+}
+
+// spare is the stop of stop-spares-children: the leaders of the executions end, the sandbox and what
+// else runs in it stay for the next start.
+func (b *box) spare() {
+	run := b.current()
+	if run == nil {
+		return
+	}
+	b.refuse(run)
+	run.starts.Wait()
+	for _, e := range b.execsOf(run) {
+		_ = e.proc.Signal(syscall.SIGKILL) // gone already is as well
+	}
+	b.retire(run)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.spared = run.sb
+}
+
+// takeSpared returns the sandbox that the last stop has spared, nil if there is none.
+func (b *box) takeSpared() *sandbox.Box {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	sb := b.spared
+	b.spared = nil
+	return sb
 }

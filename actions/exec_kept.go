@@ -1,0 +1,43 @@
+package actions
+
+import "chaos/model"
+
+// aboutKept draws whether an exec on box has to do with what boxes keep and what they must not keep:
+// more often than not when there is something to find.
+func aboutKept(src model.Source, b model.Belief, box model.Ref) bool {
+	if left(b, box) {
+		return model.Chance(src, 60)
+	}
+	return model.Chance(src, 30)
+}
+
+// drawKept adds to a what an exec on box has to do with files. Mostly one is used, so that reads and
+// writes meet.
+func drawKept(src model.Source, b model.Belief, box model.Ref, a model.Args) model.Args {
+	file, read := model.Pick(src, []string{"f1", "f1", "f1", "f2"}), 25
+	if left(b, box) {
+		read = 75
+	}
+	if model.Chance(src, read) {
+		a = a.With("read", file)
+		if !model.Chance(src, 20) {
+			return a
+		}
+	}
+	return a.With("write", file)
+}
+
+// left reports whether execs have probably left something in box, or in one before it that had its name.
+func left(b model.Belief, box model.Ref) bool {
+	name := ""
+	for _, x := range b.Boxes {
+		if x.Ref == box {
+			name = x.Name
+		}
+	}
+	same := map[model.Ref]bool{box: true}
+	for _, x := range b.Boxes {
+		same[x.Ref] = same[x.Ref] || name != "" && x.Name == name
+	}
+	return len(b.ExecsWhere(func(x model.BelievedExec) bool { return same[x.Box] && (x.Writes != "" || x.Child) })) > 0
+}
