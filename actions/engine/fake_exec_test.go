@@ -33,6 +33,7 @@ type fakeExec struct {
 	more       chan struct{} // closed when a chunk comes or the exec is over
 	code       int
 	killed     bool
+	deaf       bool
 	ending     bool
 	attached   bool // by somebody who may write
 	forgotten  bool // deleted
@@ -50,6 +51,7 @@ type execRequest struct {
 	Env     map[string]string
 	Dir     string `json:"working_dir"`
 	TTY     bool
+	Timeout float64 `json:"timeout_seconds"`
 }
 
 func (f *fake) exec(q *http.Request, b *fakeBox) (int, any) {
@@ -68,6 +70,9 @@ func (f *fake) exec(q *http.Request, b *fakeBox) (int, any) {
 	f.execs[e.id] = e
 	f.print("exec started box_id=%s execution_id=%s", b.id, e.id)
 	f.work.Go(func() { e.run(strings.Split(req.Args[1], "\n")) })
+	if req.Timeout > 0 {
+		f.work.Go(func() { e.limit(time.Duration(req.Timeout * float64(time.Second))) })
+	}
 	return 201, map[string]string{"execution_id": e.id}
 }
 
@@ -127,7 +132,7 @@ func (f *fake) signal(q *http.Request) (int, any) {
 		if e.ended() {
 			return 409, short("invalid state: it has finished")
 		}
-		if n != 28 {
+		if n != 28 && !(n == 15 && e.isDeaf()) {
 			e.die(128 + n)
 		}
 		return 204, nil
@@ -146,6 +151,22 @@ func (f *fake) resize(q *http.Request, e *fakeExec) (int, any) {
 	}
 	e.rows, e.cols = size.Rows, size.Cols
 	return 204, nil
+}
+
+// limit ends the exec after d, or soon after if it ignores that.
+func (e *fakeExec) limit(d time.Duration) {
+	if e.f.wait(d, e.over) && !e.isDeaf() {
+		e.die(143)
+	}
+	if e.f.wait(e.f.limits.Grace, e.over) {
+		e.die(137)
+	}
+}
+
+func (e *fakeExec) isDeaf() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.deaf
 }
 
 // die kills the exec, which then ends with code. Only the first call counts.
@@ -245,6 +266,10 @@ func (e *fakeExec) command(line string) {
 		return
 	}
 	switch {
+	case line == "trap '' TERM":
+		e.mu.Lock()
+		e.deaf = true
+		e.mu.Unlock()
 	case strings.HasPrefix(line, "n="):
 		_, _ = fmt.Sscanf(line, "n=%d;", &e.laps)
 	case line == "" || line == "sleep 60 &": // a child that nobody hears of
