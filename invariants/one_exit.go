@@ -151,18 +151,18 @@ func (f *Facts) wrongCode(x *Exec) []Finding {
 	}
 	c := f.codesOf(x)
 	for _, t := range x.tells() {
-		detail := ""
+		detail, allowed := "", "code "+c.String()
 		switch {
 		case !c.allow(t.code):
 			detail = unless("wrong code", c.disturbance)
 		case t.code == c.own && !c.forced(t.code) && c.any() && !c.box && !c.killed && x.cutShort(t.call):
 			// A kill may cut output that was written just before, but then it is no end of its own either.
-			detail = "own code of a command that was cut short"
+			detail, allowed = "own code of a command that was cut short", "its own code only with all of its output"
 		default:
 			continue
 		}
 		return []Finding{{Call: t.call, State: f.stateName(x.Start), Detail: detail, Also: append(append([]*model.Call{x.Start}, x.Kills...), x.Signals...),
-			Message: fmt.Sprintf("%s says that %s ended with %d", label(t.call), label(x.Start), t.code), Allowed: "code " + c.String(), Got: fmt.Sprintf("exit code %d", t.code)}}
+			Message: fmt.Sprintf("%s says that %s ended with %d", label(t.call), label(x.Start), t.code), Allowed: allowed, Got: fmt.Sprintf("exit code %d", t.code)}}
 	}
 	return nil
 }
