@@ -98,7 +98,7 @@ func (s source) Intn(n int) int { return s.IntN(n) }
 // TestConformance_DrawnStepsAreWellFormed draws many lives and looks at each step.
 func TestConformance_DrawnStepsAreWellFormed(t *testing.T) {
 	uses := map[string]int{}
-	for seed := range uint64(120) {
+	for seed := range uint64(200) {
 		walk(t, seed, 60, func(a actions.Action, before model.Belief, s model.Step) {
 			spec := a.Spec()
 			uses[spec.Name]++

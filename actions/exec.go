@@ -28,13 +28,16 @@ func (exec) Spec() *model.Spec {
 			{Name: "child", Doc: "yes = leave a child behind that keeps the streams open", Check: oneOf("yes")},
 			{Name: "cut", Doc: "drop the attach connection after this many frames of output", Check: number(1, 100)},
 			{Name: "cwd", Doc: "working directory: usr, etc, or bad for one that is not there", Check: oneOf("usr", "etc", "bad")},
+			{Name: "deaf", Doc: "yes = ignore signal 15", Check: oneOf("yes")},
 			{Name: "env", Doc: "yes = pass environment variables and print all that execs pass", Check: oneOf("yes")},
 			{Name: "exit", Doc: "exit code (default 0)", Check: number(1, 255)},
 			giveUp,
+			{Name: "hang", Doc: "yes = with a timeout: pause for a minute, so that only the timeout ends it", Check: oneOf("yes")},
 			{Name: "read", Doc: "tell what is in this file of the box, f1 or f2, and which children of execs are alive", Check: oneOf(model.Files...)},
 			{Name: "sleep", Doc: "pause after half of the lines", Check: duration(maxSleep)},
 			{Name: "stderr", Doc: "lines on stderr", Simpler: []string{"1"}, Check: number(1, maxLines)},
 			{Name: "stdout", Doc: "lines on stdout", Simpler: []string{"1"}, Check: number(1, maxLines)},
+			{Name: "timeout", Doc: "time limit of the command", Check: timeLimit},
 			{Name: "tty", Doc: "yes = with a terminal", Check: oneOf("yes")},
 			{Name: "watch", Doc: "with a terminal: print its size and each change of it for this long", Check: duration(maxSleep)},
 			{Name: "write", Doc: "first write this file of the box, to stay: f1 or f2", Check: oneOf(model.Files...)},
@@ -61,6 +64,7 @@ func (exec) Draw(src model.Source, b model.Belief) model.Step {
 	default:
 		s.Args = drawPiped(src)
 	}
+	s.Args = drawEnding(src, s.Args)
 	if model.Chance(src, 15) {
 		s.Args = s.Args.With("attach", "no")
 	} else if model.Chance(src, 15) {
@@ -118,7 +122,7 @@ func drawTTY(src model.Source) model.Args {
 func (exec) Next(b *model.Belief, s model.Step) {
 	b.Execs = append(b.Execs, model.BelievedExec{
 		Ref: s.Bind, Box: s.On, TTY: s.Args.Has("tty"),
-		Long:     s.Args.Duration("sleep") >= 50*time.Millisecond || s.Args.Has("watch"),
+		Long:     s.Args.Duration("sleep") >= 50*time.Millisecond || s.Args.Has("watch") || s.Args.Has("hang"),
 		Detached: s.Args.Has("attach"), Cut: s.Args.Has("cut"), Writes: s.Args.Get("write"), Child: s.Args.Has("child"),
 	})
 }
@@ -136,6 +140,7 @@ func payload(token string, s model.Step) model.Payload {
 	} else {
 		p.Watch = 0
 	}
+	p = withEnding(p, s.Args)
 	switch s.Args.Get("cwd") {
 	case "usr", "etc":
 		// Directories that every box has under this very name, also one without a root of its own. Execs
@@ -170,6 +175,9 @@ func (exec) Perform(ctx context.Context, env *Env, s model.Step) {
 	if dir := pay.WorkDir(); dir != "" {
 		body["working_dir"] = dir
 	}
+	if pay.Timeout > 0 {
+		body["timeout_seconds"] = pay.Timeout.Seconds()
+	}
 	env.send(ctx, c, stack.Request{Method: http.MethodPost, Path: stack.BoxPath(c.BoxID, "exec"), Body: body})
 	env.Refs.BindExec(s.Bind, c.ExecID, s.On, &pay)
 	if c.Outcome != model.OK || c.ExecID == "" || s.Args.Get("attach") == "no" {
@@ -191,7 +199,7 @@ func (e *Env) attach(ctx context.Context, ref model.Ref, how attachStep) bool {
 	_, _, pay := e.Refs.Exec(ref)
 	limit := e.Limits.Resolve
 	if pay != nil {
-		limit += pay.Duration()
+		limit += pay.Within(e.Limits.Grace)
 	}
 	bounded, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()

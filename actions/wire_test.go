@@ -234,6 +234,9 @@ var golden = []struct {
 	{"a: b1 = create\na: e1 = exec b1 attach=no cwd=bad",
 		[]string{"POST /v1/boxes/BOX1/exec " + execBody(model.Payload{Token: "t-1.e1", Dir: "/chaos/no/such/directory"}, `,"working_dir":"/chaos/no/such/directory"`)}, []string{"exec bad-dir"}},
 	{"a: b1 = create\na: e1 = exec b1 attach=no bin=missing", []string{`POST /v1/boxes/BOX1/exec {"args":[],"command":"chaos-no-such-program","tty":false}`}, []string{"exec missing-binary"}},
+	{"a: b1 = create\na: e1 = exec b1 deaf=yes hang=yes timeout=250ms",
+		attached(execBody(model.Payload{Token: "t-1.e1", Sleep: time.Minute, Timeout: 250 * time.Millisecond, Deaf: true}, `,"timeout_seconds":0.25`)), []string{"exec", "attach", "info"}},
+	{"a: b1 = create\na: e1 = exec b1 hang=yes sleep=20ms", attached(execBody(model.Payload{Token: "t-1.e1", Sleep: 20 * time.Millisecond}, "")), []string{"exec", "attach", "info"}},
 
 	{detached + "a: attach e1", []string{"GET /v1/boxes/BOX1/executions/EXEC1/attach", "GET /v1/boxes/BOX1/executions/EXEC1"}, []string{"attach", "info"}},
 	{detached + "a: attach e1 cut=2", []string{"GET /v1/boxes/BOX1/executions/EXEC1/attach"}, []string{"attach"}},

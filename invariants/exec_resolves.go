@@ -13,18 +13,18 @@ var _ = register(execResolves{})
 func (execResolves) Name() string { return "exec-resolves" }
 
 func (execResolves) Promise() string {
-	return "Every exec ends, for those attached to it and in GET, soon after its command ends or its box is stopped or removed."
+	return "Every exec ends, for those attached to it and in GET, soon after its command ends, its time limit is reached, or its box is stopped or removed."
 }
 
 func (execResolves) Source() string {
-	return "BoxLite test_execution_shutdown, test_delete_during_exec; #37, #349, #910"
+	return "BoxLite test_execution_shutdown, test_delete_during_exec; test_exec_timeout; #37, #349, #910, #1459"
 }
 
 func (execResolves) Check(f *Facts) []Finding {
 	var out []Finding
 	for _, x := range f.execs {
 		for _, s := range x.Attaches {
-			if s.Attach != nil && s.Attach.TimedOut {
+			if s.Attach != nil && s.Attach.TimedOut && !hasExit(s) {
 				out = append(out, f.unresolved(x, s, "attach session silent"))
 				break
 			}
@@ -46,5 +46,11 @@ func (f *Facts) unresolved(x *Exec, c *model.Call, how string) Finding {
 	}
 	return Finding{Call: c, Late: true, State: state, Detail: how, Action: model.OpExec, Also: []*model.Call{x.Start},
 		Message: fmt.Sprintf("%s should have ended by %s at the latest, but %s: %s", label(x.Start), at(f.Deadline(x)), label(c), how),
-		Allowed: fmt.Sprintf("an end within %s after its %s", f.Meta.Limits.Resolve, x.Start.Payload.Duration()), Got: how}
+		Allowed: fmt.Sprintf("an end within %s after its %s", f.Meta.Limits.Resolve, x.Start.Payload.Within(f.Meta.Limits.Grace)), Got: how}
+}
+
+// hasExit reports whether the exit came in session s. That no close followed is another matter.
+func hasExit(s *model.Call) bool {
+	_, ok := s.Attach.Exit()
+	return ok
 }

@@ -28,13 +28,15 @@ type Exec struct {
 	Kills    []*model.Call // that were not refused
 	Resizes  []*model.Call // that were not refused
 	told     model.Told    // what it told about its box in the first session that shows it
+	Ended    int64         // first moment at which an answer showed that it was over; never if none did
+	EndedBy  *model.Call   // that answer
 }
 
 func newFacts(h *model.History, contract model.Contract) *Facts {
 	f := &Facts{History: h, Contract: contract, Index: model.NewIndex(h), life: contract.Lifecycle(), decided: model.Decide(h), timelines: map[model.Ref]*model.Timeline{}, linear: map[model.Ref]linear{}}
 	byRef := map[model.Ref]*Exec{}
 	for _, c := range h.Execs() {
-		x := &Exec{Start: c}
+		x := &Exec{Start: c, Ended: never}
 		byRef[c.Exec] = x
 		f.execs = append(f.execs, x)
 	}
@@ -47,9 +49,17 @@ func newFacts(h *model.History, contract model.Contract) *Facts {
 		switch {
 		case c.Op == model.OpAttach:
 			x.Attaches = append(x.Attaches, c)
+			if c.Attach != nil {
+				if exit, ok := c.Attach.Exit(); ok {
+					x.sawEnd(exit.At, c)
+				}
+			}
 		case c.Op == model.OpInfo:
 			x.Infos = append(x.Infos, c)
-		case c.Outcome == model.Rejected:
+			if c.View.Terminal() {
+				x.sawEnd(c.Return, c)
+			}
+		case c.Outcome == model.Rejected && !c.Undecided():
 		case c.Op == model.OpSignal:
 			x.Signals = append(x.Signals, c)
 		case c.Op == model.OpKill:
@@ -59,7 +69,7 @@ func newFacts(h *model.History, contract model.Contract) *Facts {
 		}
 	}
 	for _, x := range f.execs {
-		x.told = x.tells()
+		x.told = x.toldOf()
 	}
 	return f
 }
@@ -98,28 +108,15 @@ func (f *Facts) BoxRefs() []model.Ref {
 }
 
 // Undisturbed reports whether nothing could have ended or damaged the exec from outside before the
-// call (one of its attaches or infos) returned: its box was running all the time, and nobody
-// signalled or killed it.
+// call (one of its attaches or infos) returned: its box was running all the time, nobody signalled
+// or killed it, and its time limit cannot have been reached.
 func (f *Facts) Undisturbed(x *Exec, until *model.Call) bool {
-	if f.Timeline(x.Start.Box).Over(x.Start.Invoke, until.Return) != model.Running {
-		return false
-	}
-	for _, list := range [][]*model.Call{x.Signals, x.Kills} {
-		for _, c := range list {
-			if c.Invoke <= until.Return && c.Signal != sigWinch {
-				return false
-			}
-		}
-	}
-	return true
+	return !f.disturbed(x, until.Return).any()
 }
-
-// sigWinch is ignored by everything a payload runs.
-const sigWinch = 28
 
 // Deadline is when the exec must have ended, counted from its start.
 func (f *Facts) Deadline(x *Exec) int64 {
-	return x.Start.Return + int64(x.Start.Payload.Duration()+f.Meta.Limits.Resolve)
+	return x.Start.Return + int64(x.Start.Payload.Within(f.Meta.Limits.Grace)+f.Meta.Limits.Resolve)
 }
 
 // at is a moment of the history for messages.

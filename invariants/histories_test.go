@@ -52,8 +52,9 @@ var good = map[string]func() *story{
 		s := lived()
 		s.exec("e2", "b1", model.Payload{Stdout: 10, Sleep: time.Second})
 		s.op(model.OpStop, "b1", 201)
-		s.attach("e2", func(o, e string) (string, string) { return o[:30], e })
-		s.info("e2", 0)
+		a := s.attach("e2", func(o, e string) (string, string) { return o[:30], e }).Attach
+		a.Frames[1].Exit = 137
+		s.info("e2", -9)
 		return end(s)
 	},
 	"a killed exec, told two ways": func() *story {

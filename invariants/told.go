@@ -4,8 +4,8 @@ import (
 	"chaos/model"
 )
 
-// tells returns what the exec told about its box, from the first session that shows it.
-func (x *Exec) tells() model.Told {
+// toldOf returns what the exec told about its box, from the first session that shows it.
+func (x *Exec) toldOf() model.Told {
 	told := model.Told{}
 	for _, s := range x.Attaches {
 		if s.Attach == nil || !x.Start.Payload.Talks() {

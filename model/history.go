@@ -178,6 +178,7 @@ type Residue struct {
 type Limits struct {
 	Call     time.Duration `json:"call"`     // longest wait for an answer
 	Resolve  time.Duration `json:"resolve"`  // an exec must end this soon after its command ends or its box goes
+	Grace    time.Duration `json:"grace"`    // what outlives its time limit by this is killed
 	Converge time.Duration `json:"converge"` // a status must become what was accepted this soon
 	Stall    time.Duration `json:"stall"`    // when the machine stood still for longer, deadlines are not judged
 }

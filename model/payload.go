@@ -24,6 +24,9 @@ type Payload struct {
 	TTY    bool          `json:"tty,omitempty"`
 	Watch  time.Duration `json:"watch,omitempty"`  // prints the terminal size and each change of it for this long
 	Binary string        `json:"binary,omitempty"` // run this program instead of the script
+	// Timeout is the time limit asked for; 0 = none.
+	Timeout time.Duration `json:"timeout,omitempty"`
+	Deaf    bool          `json:"deaf,omitempty"` // ignores SIGTERM, and so do its children
 }
 
 // Stdout and Stderr as frames and lines name them.
@@ -135,6 +138,9 @@ func (p Payload) Argv() []string {
 
 func (p Payload) script() string {
 	var b strings.Builder
+	if p.Deaf {
+		b.WriteString("trap '' TERM\n")
+	}
 	if p.Child {
 		fmt.Fprintf(&b, "%s=%s sleep 60 &\n", childVar, p.Token)
 	}
@@ -144,7 +150,7 @@ func (p Payload) script() string {
 	b.WriteString(p.tellScript())
 	if p.Watch > 0 {
 		fmt.Fprintf(&b, "n=%d; p=\nwhile [ $n -gt 0 ]; do s=$(stty size); [ \"$s\" = \"$p\" ] || echo \"%s$s\"; p=$s; n=$((n-1)); sleep %.2f; done\necho \"%s$(stty size)\"\n",
-			max(1, int(p.Watch/watchTick)), p.SizePrefix(), watchTick.Seconds(), p.LastPrefix())
+			p.looks(), p.SizePrefix(), watchTick.Seconds(), p.LastPrefix())
 	}
 	ho, he := p.seed(Out), p.seed(Err)
 	if p.Sleep > 0 {

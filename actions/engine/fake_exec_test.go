@@ -1,7 +1,6 @@
 package engine_test
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"regexp"
@@ -9,8 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-
-	"github.com/coder/websocket"
+	"time"
 
 	"chaos/model"
 )
@@ -33,6 +31,7 @@ type fakeExec struct {
 	more       chan struct{} // closed when a chunk comes or the exec is over
 	code       int
 	killed     bool
+	deaf       bool
 	ending     bool
 	attached   bool // by somebody who may write
 	forgotten  bool // deleted
@@ -50,6 +49,7 @@ type execRequest struct {
 	Env     map[string]string
 	Dir     string `json:"working_dir"`
 	TTY     bool
+	Timeout float64 `json:"timeout_seconds"`
 }
 
 func (f *fake) exec(q *http.Request, b *fakeBox) (int, any) {
@@ -68,6 +68,9 @@ func (f *fake) exec(q *http.Request, b *fakeBox) (int, any) {
 	f.execs[e.id] = e
 	f.print("exec started box_id=%s execution_id=%s", b.id, e.id)
 	f.work.Go(func() { e.run(strings.Split(req.Args[1], "\n")) })
+	if req.Timeout > 0 {
+		f.work.Go(func() { e.limit(time.Duration(req.Timeout * float64(time.Second))) })
+	}
 	return 201, map[string]string{"execution_id": e.id}
 }
 
@@ -87,7 +90,7 @@ func (f *fake) onExec(handle func(q *http.Request, e *fakeExec) (int, any)) func
 // lookup finds the exec of a request; the caller holds the mutex.
 func (f *fake) lookup(q *http.Request) *fakeExec {
 	e := f.execs[q.PathValue("exec")]
-	if e == nil || e.box.id != q.PathValue("box") || e.box.removed {
+	if e == nil || !slices.Contains([]string{e.box.id, e.box.name}, q.PathValue("box")) || e.box.removed {
 		return nil
 	}
 	return e
@@ -127,7 +130,7 @@ func (f *fake) signal(q *http.Request) (int, any) {
 		if e.ended() {
 			return 409, short("invalid state: it has finished")
 		}
-		if n != 28 {
+		if n != 28 && !(n == 15 && e.isDeaf()) {
 			e.die(128 + n)
 		}
 		return 204, nil
@@ -146,6 +149,22 @@ func (f *fake) resize(q *http.Request, e *fakeExec) (int, any) {
 	}
 	e.rows, e.cols = size.Rows, size.Cols
 	return 204, nil
+}
+
+// limit ends the exec after d, or soon after if it ignores that.
+func (e *fakeExec) limit(d time.Duration) {
+	if e.f.wait(d, e.over) && !e.isDeaf() {
+		e.die(143)
+	}
+	if e.f.wait(e.f.limits.Grace, e.over) {
+		e.die(137)
+	}
+}
+
+func (e *fakeExec) isDeaf() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.deaf
 }
 
 // die kills the exec, which then ends with code. Only the first call counts.
@@ -248,6 +267,10 @@ func (e *fakeExec) command(line string) {
 		return
 	}
 	switch {
+	case line == "trap '' TERM":
+		e.mu.Lock()
+		e.deaf = true
+		e.mu.Unlock()
 	case strings.HasPrefix(line, "n="):
 		_, _ = fmt.Sscanf(line, "n=%d;", &e.laps)
 	case line == "":
@@ -323,75 +346,4 @@ func (e *fakeExec) next(i int) (more []chunk, wait <-chan struct{}, ok bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.chunks[i:], e.more, len(e.chunks) > i || !e.endedLocked()
-}
-
-func (f *fake) attach(w http.ResponseWriter, q *http.Request) {
-	if f.hooks.before != nil {
-		f.hooks.before(model.OpAttach, q)
-	}
-	refuse := func(status int, body string) {
-		w.WriteHeader(status)
-		_, _ = w.Write([]byte(body))
-	}
-	f.mu.Lock()
-	e := f.lookup(q)
-	f.mu.Unlock()
-	readOnly := q.URL.Query().Get("stdin") == "0"
-	switch {
-	case q.Header.Get("Authorization") != "Bearer "+fakeKey:
-		refuse(401, "")
-		return
-	case e == nil:
-		refuse(404, "")
-		return
-	case !e.claim(readOnly):
-		refuse(409, `{"error":"invalid state: it is attached already, or being closed"}`)
-		return
-	}
-	defer e.release(readOnly)
-	if c, err := websocket.Accept(w, q, nil); err == nil {
-		defer c.CloseNow()
-		e.play(c.CloseRead(f.ctx), c)
-	}
-}
-
-func (e *fakeExec) claim(readOnly bool) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.forgotten || e.attached && !readOnly {
-		return false
-	}
-	e.attached = e.attached || !readOnly
-	return true
-}
-
-func (e *fakeExec) release(readOnly bool) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.attached = e.attached && readOnly
-}
-
-// play sends all output from the beginning, and then the exit.
-func (e *fakeExec) play(ctx context.Context, c *websocket.Conn) {
-	for i := 0; ; {
-		more, wait, ok := e.next(i)
-		for _, k := range more {
-			if c.Write(ctx, websocket.MessageBinary, append([]byte{k.stream}, k.data...)) != nil {
-				return
-			}
-		}
-		i += len(more)
-		if !ok {
-			break
-		}
-		if len(more) == 0 {
-			select {
-			case <-wait:
-			case <-ctx.Done():
-				return
-			}
-		}
-	}
-	_ = c.Write(ctx, websocket.MessageText, fmt.Appendf(nil, `{"type":"exit","exit_code":%d}`, e.code))
-	_ = c.Close(websocket.StatusNormalClosure, "")
 }

@@ -60,7 +60,7 @@ func (r *run) awaitExecs(ctx context.Context, env *actions.Env) {
 		if start.Op != model.OpExec || start.Outcome != model.OK || endSeen(calls, start.Exec) {
 			continue
 		}
-		deadline := time.Duration(start.Return) + start.Payload.Duration() + env.Limits.Resolve
+		deadline := time.Duration(start.Return) + start.Payload.Within(env.Limits.Grace) + env.Limits.Resolve
 		for wait := 5 * time.Millisecond; ; wait = min(2*wait, 200*time.Millisecond) {
 			c := env.Info(ctx, start.Exec)
 			over := c.Outcome != model.OK || c.View.Terminal()

@@ -122,6 +122,7 @@ func (k *keeper) start(ctx context.Context) error {
 		Token: k.order.RunnerToken, APIURL: "http://" + k.api.addr, APIToken: k.order.RunnerToken,
 		StackID: k.order.ID, Dir: k.runnerDir(), SandboxMode: int(mode),
 		Bugs: k.order.Bugs, Log: k.logAddr, SyncMillis: int(k.order.Sync.Milliseconds()),
+		KillGraceMillis: int(limits.Grace.Milliseconds()),
 	})
 	if err != nil {
 		return err

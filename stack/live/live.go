@@ -24,7 +24,7 @@ type Config struct {
 
 // limits are generous: a create waits up to 30 s for its box to boot, and the caller must wait
 // longer than the server does.
-var limits = model.Limits{Call: 75 * time.Second, Resolve: 20 * time.Second, Converge: 40 * time.Second, Stall: 2 * time.Second}
+var limits = model.Limits{Call: 75 * time.Second, Resolve: 20 * time.Second, Grace: 2 * time.Second, Converge: 40 * time.Second, Stall: 2 * time.Second}
 
 // Target is a live stack.
 type Target struct {

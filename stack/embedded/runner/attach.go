@@ -145,6 +145,8 @@ func (s *session) run(shutdown context.Context, live cursor) {
 
 	if err := s.write(ctx, live); err == nil {
 		s.bye(websocket.StatusNormalClosure, "")
+	} else if errors.Is(err, errEvicted) {
+		s.bye(websocket.StatusGoingAway, "")
 	} else if shutdown.Err() != nil {
 		s.bye(websocket.StatusGoingAway, "the runner is shutting down")
 	} else {
@@ -202,6 +204,9 @@ func (s *session) write(ctx context.Context, live cursor) error {
 	case <-s.e.done:
 	case <-ctx.Done():
 		return ctx.Err()
+	}
+	if s.e.bugs.Has(bugs.NoExitAfterKill) && s.e.seeded.evicted.Load() {
+		return errEvicted
 	}
 	return s.sendText(ctx, map[string]any{"type": "exit", "exit_code": s.e.exitCode()})
 }

@@ -47,6 +47,7 @@ type boxRun struct {
 	starts  sync.WaitGroup // executions about to start; grows only under box.mu and while !closing
 	closing bool           // no execution may start any more; guarded by box.mu
 	swept   atomic.Bool    // seeded bug stop-exec-orphan: the stop has resolved what it knew of
+	waits   atomic.Int32   // seeded bug code-minus-one: executions that are being waited for
 }
 
 // admit lets an execution begin to start. The caller calls starts.Done on the run once the

@@ -28,6 +28,12 @@ var symptoms = map[bugs.ID]func(h *harness, box string) bool{
 	bugs.ReplayDup:      seesDoubleOutput,
 	bugs.ResizeNoTTY:    seesResizeAccepted,
 	bugs.ExitZero:       seesTwoExitCodes,
+
+	bugs.TimeoutLeaderOnly: seesOverdue,
+	bugs.CodeMinusOne:      seesMinusOne,
+	bugs.NoExitAfterKill:   seesNoExit,
+	bugs.KillDrainHang:     seesSilence,
+	bugs.InfoStale:         seesStaleStatus,
 }
 
 // Each seeded bug shows itself when it is on, and the same tries show nothing when it is off.

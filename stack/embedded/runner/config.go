@@ -25,6 +25,8 @@ type Config struct {
 	PollWaitMillis int `json:"poll_wait_millis"` // how long the API may hold a poll for jobs; 1,000
 	PingMillis     int `json:"ping_millis"`      // between two WebSocket pings; 15,000
 
+	KillGraceMillis int `json:"kill_grace_millis"` // SIGTERM at the end of the time limit to SIGKILL; 2,000
+
 	// The reaper of executions nobody is attached to.
 	ReapTickMillis       int `json:"reap_tick_millis"`       // between two looks; 30,000
 	ReconnectGraceMillis int `json:"reconnect_grace_millis"` // alone for this long: SIGHUP; 300,000
@@ -43,6 +45,7 @@ type settled struct {
 	sync           time.Duration
 	pollWait       time.Duration
 	ping           time.Duration
+	killGrace      time.Duration
 	reapTick       time.Duration
 	reconnectGrace time.Duration
 	shutdownGrace  time.Duration
@@ -66,6 +69,7 @@ func (c Config) settle() (settled, error) {
 		sync:           millis(c.SyncMillis, 1_000),
 		pollWait:       millis(c.PollWaitMillis, 1_000),
 		ping:           millis(c.PingMillis, 15_000),
+		killGrace:      millis(c.KillGraceMillis, 2_000),
 		reapTick:       millis(c.ReapTickMillis, 30_000),
 		reconnectGrace: millis(c.ReconnectGraceMillis, 300_000),
 		shutdownGrace:  millis(c.ShutdownGraceMillis, 30_000),

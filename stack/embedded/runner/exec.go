@@ -144,6 +144,9 @@ type executionInfo struct {
 
 func (e *execution) info() executionInfo {
 	ended := e.finished()
+	if e.bugs.Has(bugs.InfoStale) {
+		ended = e.seeded.noted.Load()
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	i := executionInfo{

@@ -30,6 +30,8 @@ type execution struct {
 	bugs    bugs.Set
 	late    *eventQueue // seeded bug stdout-race: the hop between pump and log; nil in the clean stack
 	log     *zap.Logger
+	grace   time.Duration // from SIGTERM at the end of the time limit to SIGKILL
+	seeded  seededEnding
 
 	// done is closed when the execution has its exit code and its output is complete.
 	done chan struct{}
@@ -60,6 +62,7 @@ func (r *Runner) newExecution(b *box, run *boxRun, req execRequest, proc *sandbo
 		proc:    proc,
 		bugs:    r.cfg.bugs,
 		log:     r.log,
+		grace:   r.cfg.killGrace,
 		done:    make(chan struct{}),
 	}
 	e.in = newStdin(proc.Stdin, req.TTY, e.done)
@@ -73,6 +76,9 @@ func (r *Runner) newExecution(b *box, run *boxRun, req execRequest, proc *sandbo
 
 // begin starts to collect the output and waits for the end in the background.
 func (e *execution) begin(limit time.Duration) {
+	if e.bugs.Has(bugs.CodeMinusOne) {
+		e.askToWait()
+	}
 	var pumps sync.WaitGroup
 	pumps.Go(func() { e.pump(stdout, e.proc.Stdout) })
 	if e.proc.Stderr != nil {
@@ -87,6 +93,9 @@ func (e *execution) begin(limit time.Duration) {
 // pump collects one stream until the command has ended and all it wrote is there.
 func (e *execution) pump(id streamID, f *os.File) {
 	err := e.proc.Pump(f, func(p []byte) { e.deliver(id, p) })
+	if err == nil && e.seeded.overdue.Load() {
+		err = e.readOn(id, f)
+	}
 	if err != nil && !errors.Is(err, os.ErrClosed) {
 		e.log.Error("cannot read output", zap.String("execution_id", e.id), zap.Error(err))
 	}
@@ -118,7 +127,14 @@ func (e *execution) await(pumps *sync.WaitGroup) {
 	if !e.bugs.Has(bugs.StdoutRace) {
 		pumps.Wait()
 	}
-	e.finish(e.proc.ExitCode())
+	code := e.proc.ExitCode()
+	if e.bugs.Has(bugs.CodeMinusOne) {
+		code = e.waited(code)
+	}
+	if e.bugs.Has(bugs.KillDrainHang) && e.seeded.evicted.Load() {
+		<-e.run.sb.Gone() // the event finds no execution of its id; the end of the box resolves it at last
+	}
+	e.finish(code)
 	e.proc.Close()
 }
 
@@ -149,18 +165,19 @@ func (e *execution) finished() bool {
 	}
 }
 
-// killDelay is the time between SIGTERM and SIGKILL for an execution that has used up its time.
-const killDelay = 2 * time.Second
-
 // enforce ends the execution at its time limit: SIGTERM to its whole group, and SIGKILL for what is
 // left of it later. The second comes even when the leader has gone, because its children may stay.
 func (e *execution) enforce(limit time.Duration) {
 	if !e.outlives(limit) {
 		return
 	}
+	if e.bugs.Has(bugs.TimeoutLeaderOnly) {
+		e.endLeader()
+		return
+	}
 	e.signalGroup(syscall.SIGTERM)
 	select {
-	case <-time.After(killDelay):
+	case <-time.After(e.grace):
 	case <-e.run.sb.Gone():
 		return
 	}
@@ -272,6 +289,10 @@ func (e *execution) kill() error {
 	}
 	if err := e.proc.KillGroup(); err != nil && e.outlives(0) {
 		return err
+	}
+	if e.bugs.Has(bugs.KillDrainHang) {
+		<-e.proc.Exited()
+		return nil
 	}
 	t := time.NewTimer(killTimeout)
 	defer t.Stop()

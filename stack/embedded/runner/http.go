@@ -127,6 +127,10 @@ func (r *Runner) deleteExecution(w http.ResponseWriter, req *http.Request) error
 	if err != nil {
 		return err
 	}
+	if r.cfg.bugs.Has(bugs.NoExitAfterKill) || r.cfg.bugs.Has(bugs.KillDrainHang) {
+		r.evict(e)
+		e.seeded.evicted.Store(true)
+	}
 	if err := e.kill(); err != nil {
 		return err
 	}

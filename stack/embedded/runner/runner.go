@@ -112,6 +112,9 @@ func (r *Runner) startWork() {
 		r.events = &eventQueue{}
 		go r.events.loop(r.ctx.Done())
 	}
+	if r.cfg.bugs.Has(bugs.InfoStale) {
+		go r.noteEnds(r.ctx.Done())
+	}
 	r.work.Go(func() { r.poll(r.working) })
 	r.work.Go(func() { r.syncLoop(r.working) })
 	r.work.Go(func() { r.reapLoop(r.working) })

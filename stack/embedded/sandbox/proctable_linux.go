@@ -2,9 +2,11 @@ package sandbox
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -82,8 +84,9 @@ func withDescendants(table []proc, match func(proc) bool) []proc {
 	return out
 }
 
-// killSession kills every process of a session and their descendants. A process that was killed
-// forks no more, so the rounds end when one finds nobody new.
+// killSession kills every process of a session and their descendants, the leader first: a shell
+// whose command is killed before it goes on to the next one. A process that was killed forks no
+// more, so the rounds end when one finds nobody new.
 func killSession(leader int) error {
 	killed := map[int]bool{}
 	for {
@@ -91,6 +94,7 @@ func killSession(leader int) error {
 		if err != nil {
 			return err
 		}
+		slices.SortStableFunc(table, func(a, b proc) int { return cmp.Compare(byOther(a, leader), byOther(b, leader)) })
 		fresh := 0
 		for _, p := range withDescendants(table, func(p proc) bool { return p.session == leader }) {
 			if !p.dead && !killed[p.pid] {
@@ -103,6 +107,14 @@ func killSession(leader int) error {
 			return nil
 		}
 	}
+}
+
+// byOther orders the leader before every other process.
+func byOther(p proc, leader int) int {
+	if p.pid == leader {
+		return 0
+	}
+	return 1
 }
 
 // killDescendants kills all processes below this one, which must be a subreaper, and returns when
