@@ -2,7 +2,6 @@ package sandbox
 
 import (
 	"bytes"
-	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -94,7 +93,7 @@ func killSession(leader int) error {
 		if err != nil {
 			return err
 		}
-		slices.SortStableFunc(table, func(a, b proc) int { return cmp.Compare(byOther(a, leader), byOther(b, leader)) })
+		leaderFirst(table, leader)
 		fresh := 0
 		for _, p := range withDescendants(table, func(p proc) bool { return p.session == leader }) {
 			if !p.dead && !killed[p.pid] {
@@ -109,12 +108,11 @@ func killSession(leader int) error {
 	}
 }
 
-// byOther orders the leader before every other process.
-func byOther(p proc, leader int) int {
-	if p.pid == leader {
-		return 0
+// leaderFirst moves the leader to the front, which it has lost when process ids have begun anew.
+func leaderFirst(table []proc, leader int) {
+	if i := slices.IndexFunc(table, func(p proc) bool { return p.pid == leader }); i > 0 {
+		table[0], table[i] = table[i], table[0]
 	}
-	return 1
 }
 
 // killDescendants kills all processes below this one, which must be a subreaper, and returns when

@@ -82,3 +82,13 @@ func TestHostDir(t *testing.T) {
 	in.mode = Namespaces
 	require.Equal(t, "/root", in.hostDir("/root"))
 }
+
+func TestLeaderFirst(t *testing.T) {
+	table := []proc{{pid: 2, session: 9}, {pid: 3, session: 3}, {pid: 9, session: 9}}
+	leaderFirst(table, 9)
+	require.Equal(t, 9, table[0].pid)
+	require.ElementsMatch(t, []proc{{pid: 2, session: 9}, {pid: 3, session: 3}, {pid: 9, session: 9}}, table)
+	leaderFirst(table, 4)
+	require.Equal(t, 9, table[0].pid, "a leader that is gone moves nobody")
+	leaderFirst(nil, 9)
+}
