@@ -159,10 +159,14 @@ func (k *keeper) isolation() sandbox.Mode {
 		return mode
 	}
 	mode, why := sandbox.Probe()
-	if why != "" {
-		why = " (" + why + ")"
+	switch {
+	case why == "":
+		k.note("boxes: %v", mode)
+	case mode == sandbox.UserNamespaces && os.Geteuid() != 0: // why not better needs no saying
+		k.note("boxes: %v, as for everybody but root", mode)
+	default:
+		k.note("boxes: %v (%s)", mode, why)
 	}
-	k.note("boxes: %v%s", mode, why)
 	return mode
 }
 

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"strings"
 	"time"
 
 	"chaos/model"
@@ -25,6 +26,9 @@ type Config struct {
 // limits are generous: a create waits up to 30 s for its box to boot, and the caller must wait
 // longer than the server does.
 var limits = model.Limits{Call: 75 * time.Second, Resolve: 20 * time.Second, Converge: 40 * time.Second, Stall: 2 * time.Second}
+
+// answerLimit is how long the stack may take to say who we are; a variable for tests only.
+var answerLimit = 10 * time.Second
 
 // Target is a live stack.
 type Target struct {
@@ -46,11 +50,14 @@ func Connect(ctx context.Context, cfg Config) (*Target, error) {
 	if !loopback(u.Hostname()) {
 		return nil, &ConfigError{fmt.Sprintf("stack URL %q is not on this machine; only loopback addresses may be tested", cfg.URL)}
 	}
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	bounded, cancel := context.WithTimeout(ctx, answerLimit)
 	defer cancel()
 	probe := stack.New(stack.Endpoint{URL: cfg.URL, Key: cfg.Key})
 	defer probe.Close()
-	res, err := probe.Do(ctx, stack.Request{Method: "GET", Path: "/me"})
+	res, err := probe.Do(bounded, stack.Request{Method: "GET", Path: "/me"})
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		return nil, fmt.Errorf("reach stack: GET %s/v1/me: no answer in %d s", strings.TrimRight(cfg.URL, "/"), int(answerLimit.Seconds()))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("reach stack: %w", err)
 	}

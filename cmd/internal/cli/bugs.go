@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"chaos/cmd/internal/report"
 	"chaos/stack/embedded/bugs"
 )
 
@@ -51,9 +52,9 @@ func (a *app) bugsCmd() *cobra.Command {
 			}
 			fmt.Fprintf(a.out, "%s: %s\n  reference  %s\n  in         %s\n  mechanism  %s\n  promise    %s\n", b.ID, b.Title, b.Reference, b.Where, b.Mechanism, b.Promise)
 			if b.MinSteps > 0 {
-				fmt.Fprintf(a.out, "  shortest   %d steps\n", b.MinSteps)
+				fmt.Fprintf(a.out, "  shortest   %s\n", report.Count(b.MinSteps, "step"))
 			}
-			fmt.Fprintf(a.out, "  find it    %s run --bug %s --duration 1m\n", self(), b.ID)
+			fmt.Fprintf(a.out, "  find it    %s\n", command("run", "--bug", string(b.ID), "--duration", "1m"))
 			return nil
 		},
 	}

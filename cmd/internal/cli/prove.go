@@ -42,7 +42,7 @@ fail) and on the clean one (must pass). It prints one row a bug and marks rows t
 	fl.DurationVar(&f.shrink, "shrink-budget", 90*time.Second, "longest time to shrink each finding")
 	fl.IntVar(&f.parallel, "parallel", 2, "trials at once, each on a stack of its own")
 	fl.IntVar(&f.workers, "workers", 3, "plans in flight at once in each trial")
-	fl.StringVar(&f.bugs, "bug", "", "only these seeded bugs, comma-separated (default all): "+bugNames())
+	fl.StringVar(&f.bugs, "bug", "", "only these seeded bugs, comma-separated; chaos bugs lists them (default all)")
 	fl.StringVar(&f.corpus, "corpus", "", "folder to save the best case of each finding in (default none)")
 	fl.StringVar(&f.markdown, "markdown", "", "file to write the table to, as Markdown")
 	fl.StringVar(&f.jsonFile, "json-file", "", "file to write rows and trials to, as JSON")
@@ -126,7 +126,7 @@ func (a *app) prove(ctx context.Context, f proveFlags) error {
 	}
 	fmt.Fprintln(a.out)
 	report.ProofText(a.out, rows)
-	fmt.Fprintf(a.out, "%d bugs, %d seeds each, %s\n", len(list), f.seeds, time.Since(began).Round(time.Second))
+	fmt.Fprintf(a.out, "%s, %s each, %s\n", report.Count(len(list), "bug"), report.Count(f.seeds, "seed"), time.Since(began).Round(time.Second))
 	if err := writeProof(f, rows, trials); err != nil {
 		return err
 	}

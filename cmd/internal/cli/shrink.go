@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"chaos/actions"
+	"chaos/cmd/internal/report"
 	"chaos/corpus"
 	"chaos/corpus/shrink"
 	"chaos/stack/embedded/bugs"
@@ -64,11 +67,21 @@ func (a *app) shrink(ctx context.Context, f replayFlags, name string, budget tim
 		return err
 	}
 	defer st.close()
+	a.works(st)
+	defer a.tellGivenUp(st)
 	before := len(cs.Plan.Steps)
+	began, doing := time.Now(), atomic.Pointer[string]{}
+	doing.Store(new("shrinking: measuring how often it fails"))
+	stop := a.line.show(func() string {
+		return fmt.Sprintf("%s  %s · %s on %s", report.Clock(time.Since(began)), *doing.Load(), cs.Name, st.target.Describe())
+	})
+	defer stop()
 	res, err := shrink.Shrink(st.ctx, cs.Plan, st.rig.Predicate(cs.Signature), shrink.Options{Parallel: f.parallel, Budget: budget, Vocab: actions.Vocabulary{},
 		OnBetter: func(p shrink.Progress) {
-			fmt.Fprintf(a.err, "%d steps after %d runs\n", len(p.Plan.Steps), p.Executions)
+			doing.Store(new(shrinking(before, p)))
+			fmt.Fprintf(a.err, "%s after %s\n", report.Count(len(p.Plan.Steps), "step"), report.Count(p.Executions, "run"))
 		}})
+	stop()
 	var dead *deadStack
 	if errors.As(context.Cause(st.ctx), &dead) {
 		return dead // runs on a dead stack say nothing about the case
@@ -81,22 +94,35 @@ func (a *app) shrink(ctx context.Context, f replayFlags, name string, budget tim
 		return exit(ExitInconclusive)
 	}
 	cs.Plan, cs.Certificate = res.Shortest.Plan, res.Shortest.Certificate
-	cs.Shrunk = fmt.Sprintf("%d steps to %d in %d runs", before, len(cs.Plan.Steps), res.Executions)
-	if res.Interrupted {
-		cs.Shrunk += ", " + res.Stopped
-	}
+	cs.Shrunk = shrunk(cases[0], len(cs.Plan.Steps), res)
 	added, path, err := store.Add(&cs)
 	if err != nil {
 		return fmt.Errorf("save case: %w", err)
 	}
+	if kept, ok := store.Find(cs.Finding()); ok && added == corpus.Duplicate {
+		printCase(a.out, kept)
+		fmt.Fprintf(a.out, "  again    %s, %s\n  saved    %s (unchanged: the saved case is as good)\n", report.Count(len(cs.Plan.Steps), "step"), cs.Certificate, quote(path))
+		return nil
+	}
 	printCase(a.out, &cs)
-	fmt.Fprintf(a.out, "  saved    %s (%s)\n", path, shrinkWord(added))
+	fmt.Fprintf(a.out, "  saved    %s (%s)\n", quote(path), added)
 	return nil
 }
 
-func shrinkWord(a corpus.Added) string {
-	if a == corpus.Duplicate {
-		return "unchanged: the saved case is as good"
+var shrunkBefore = regexp.MustCompile(`^\d+ steps? to \d+ `)
+
+// shrunk says what became of old, a case that may have been shrunk before.
+func shrunk(old *corpus.Case, after int, res shrink.Result) string {
+	before := len(old.Plan.Steps)
+	out := fmt.Sprintf("%s to %d in %s", report.Count(before, "step"), after, report.Count(res.Executions, "run"))
+	if shrunkBefore.MatchString(old.Shrunk) {
+		if after == before {
+			return old.Shrunk
+		}
+		out = fmt.Sprintf("%s; then to %d in %s", old.Shrunk, after, report.Count(res.Executions, "run"))
 	}
-	return string(a)
+	if res.Interrupted {
+		out += ", " + res.Stopped
+	}
+	return out
 }

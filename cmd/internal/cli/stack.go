@@ -30,7 +30,7 @@ func (a *app) stackCmd() *cobra.Command {
 			return a.stackUp(cmd.Context(), embedded.Options{Bugs: set, SyncInterval: syncInterval, CreateDelay: delay}, asJSON)
 		},
 	}
-	up.Flags().StringVar(&list, "bug", "", "seeded bugs to switch on, comma-separated: "+bugNames())
+	up.Flags().StringVar(&list, "bug", "", "seeded bugs to switch on, comma-separated; chaos bugs lists them")
 	up.Flags().DurationVar(&delay, "create-delay", 0, "how long each new box takes, as a virtual machine would")
 	up.Flags().BoolVar(&asJSON, "json", false, "print the addresses as one JSON object")
 	cmd.AddCommand(up)
@@ -56,7 +56,7 @@ func (a *app) stackUp(ctx context.Context, opt embedded.Options, asJSON bool) er
 		for _, n := range s.Notes() {
 			fmt.Fprintln(a.out, n)
 		}
-		fmt.Fprintf(a.out, "\ntry it   BOXLITE_API_KEY=%s %s run --stack %s --duration 30s\nstop it  Ctrl-C\n", s.Key(), self(), s.URL())
+		fmt.Fprintf(a.out, "\ntry it   BOXLITE_API_KEY=%s %s\nstop it  Ctrl-C\n", s.Key(), command("run", "--stack", s.URL(), "--duration", "30s"))
 	}
 	select {
 	case <-ctx.Done():

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
@@ -25,16 +24,8 @@ type stackFlags struct {
 
 func (f *stackFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.stack, "stack", "embedded", "embedded, or the URL of a running stack without /v1, like http://127.0.0.1:3000/api")
-	cmd.Flags().StringVar(&f.bugs, "bug", "", "seeded bugs to switch on in the embedded stack, comma-separated: "+bugNames())
+	cmd.Flags().StringVar(&f.bugs, "bug", "", "seeded bugs to switch on in the embedded stack, comma-separated; chaos bugs lists them")
 	cmd.Flags().StringVar(&f.key, "key", "", "API key of a stack given by URL (default $BOXLITE_API_KEY)")
-}
-
-func bugNames() string {
-	var names []string
-	for _, b := range bugs.All() {
-		names = append(names, string(b.ID))
-	}
-	return strings.Join(names, " ")
 }
 
 // check reports mistakes in the flags without starting anything.
@@ -51,6 +42,9 @@ func (f *stackFlags) check() (bugs.Set, error) {
 	}
 	if f.stack != "embedded" && !strings.Contains(f.stack, "://") {
 		return nil, usagef("--stack %q is neither \"embedded\" nor a URL", f.stack)
+	}
+	if base, has := cutVersion(f.stack); has {
+		return nil, usagef("--stack %s: leave /v1 off: --stack %s", f.stack, base)
 	}
 	return set, nil
 }
@@ -91,11 +85,7 @@ func (f *stackFlags) open(ctx context.Context) (*openStack, error) {
 	if f.stack == "embedded" {
 		return openEmbedded(ctx, set)
 	}
-	key := f.key
-	if key == "" {
-		key = os.Getenv("BOXLITE_API_KEY")
-	}
-	t, err := live.Connect(ctx, live.Config{URL: f.stack, Key: key})
+	t, err := live.Connect(ctx, live.Config{URL: f.stack, Key: f.apiKey()})
 	if err != nil {
 		return nil, err
 	}
@@ -137,7 +127,10 @@ func openEmbedded(ctx context.Context, set bugs.Set) (*openStack, error) {
 // startError is an embedded stack that did not come up, whatever the reason.
 type startError struct{ err error }
 
-func (e *startError) Error() string { return fmt.Sprintf("start embedded stack: %v", e.err) }
+func (e *startError) Error() string {
+	const doing = "start embedded stack: "
+	return doing + strings.TrimPrefix(e.err.Error(), doing)
+}
 func (e *startError) Unwrap() error { return e.err }
 
 // watch ends ctx when the stack dies by itself; cause tells that it did.
