@@ -104,11 +104,11 @@ func (x *Index) Timeline(ref Ref, life Lifecycle, decided Decisions) *Timeline {
 			t.enter(e.call)
 		}
 		t.closure(ref)
-		t.look(live)
+		t.look(live, e.at)
 		if !e.enter {
 			t.leave(e.call)
 			delete(live, e.call)
-			t.look(live)
+			t.look(live, e.at)
 		}
 		t.out.points = append(t.out.points, point{e.at, t.union(0)})
 	}
@@ -225,9 +225,12 @@ func (t *timelineSearch) after(c *Call, bit config) map[config]bool {
 }
 
 // look adds the states possible now to every live call. A call that changes the box saw it before
-// its own effect.
-func (t *timelineSearch) look(live map[*Call]bool) {
+// its own effect. One that may take effect later has its answer, if any, from before it returned.
+func (t *timelineSearch) look(live map[*Call]bool, now int64) {
 	for c := range live {
+		if c.Status != 0 && now > c.Return {
+			continue
+		}
 		var own config
 		if i := slices.Index(t.slots[:], c); i >= 0 && c.Op != OpGet && c.Op != OpList {
 			own = taken(i)

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"syscall"
 
@@ -12,14 +13,18 @@ import (
 )
 
 // serve: "serve KIND" starts a stack that says who we are and is of no use otherwise, and sets URL:
-// one that answers nothing ("silent"), not even who we are ("mute"), whose errors hold what must not
+// one that answers nothing ("silent"), not even who we are ("mute"), and makes the file asked when it
+// does not, whose errors hold what must not
 // reach a terminal ("forging"), or that sends more answers than it was asked for ("rude").
 func serve(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: serve KIND")
 	}
-	over := make(chan struct{})
-	wait := func(http.ResponseWriter, *http.Request) { <-over }
+	over, asked := make(chan struct{}), ts.MkAbs("asked")
+	wait := func(http.ResponseWriter, *http.Request) {
+		_ = os.WriteFile(asked, nil, 0o600)
+		<-over
+	}
 	rest, ok := map[string]http.HandlerFunc{"silent": wait, "mute": wait, "forging": forge, "rude": babble}[args[0]]
 	if !ok {
 		ts.Fatalf("no such stack: %s", args[0])

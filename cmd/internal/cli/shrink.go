@@ -89,8 +89,8 @@ func (a *app) shrink(ctx context.Context, f replayFlags, name string, budget tim
 	if err != nil {
 		return err
 	}
-	if res.Flaky {
-		fmt.Fprintf(a.out, "%s failed in %d of %d runs on %s, which cannot be told from noise; it was not shrunk\n", name, res.OriginalRate.Failures, res.OriginalRate.Runs, st.target.Describe())
+	if res.Flaky || res.OriginalRate.Failures == 0 {
+		fmt.Fprintf(a.out, "%s failed in %d of %s on %s, which cannot be told from noise; it was not shrunk\n", name, res.OriginalRate.Failures, report.Count(res.OriginalRate.Runs, "run"), st.target.Describe())
 		return exit(ExitInconclusive)
 	}
 	cs.Plan, cs.Certificate = res.Shortest.Plan, res.Shortest.Certificate

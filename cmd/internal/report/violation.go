@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 
 	"chaos/model"
 	"chaos/model/plantext"
@@ -47,17 +48,33 @@ func Happened(w io.Writer, label string, v model.Violation, p model.Plan) {
 			}
 		}
 	}
-	for i, line := range v.Journal {
-		label := "journal"
-		if i > 0 {
-			label = ""
-		}
-		if i == maxJournal {
-			row(w, label, fmt.Sprintf("… %s more", Count(len(v.Journal)-i, "line")))
-			break
-		}
+	label = "journal"
+	lines := tellingLines(v.Journal)
+	for _, line := range lines {
 		row(w, label, line)
+		label = ""
 	}
+	if n := len(v.Journal) - len(lines); n > 0 {
+		row(w, label, fmt.Sprintf("… %s more", Count(n, "line")))
+	}
+}
+
+// tellingLines returns at most maxJournal lines. What every box's log begins and ends with is left
+// out first.
+func tellingLines(all []string) []string {
+	if len(all) <= maxJournal {
+		return all
+	}
+	var telling []string
+	for _, line := range all {
+		if !strings.Contains(line, "CREATE_BOX") && !strings.Contains(line, "DESTROY_BOX") && !strings.Contains(line, "created box") {
+			telling = append(telling, line)
+		}
+	}
+	if len(telling) == 0 {
+		telling = all
+	}
+	return telling[:min(maxJournal, len(telling))]
 }
 
 // row prints a label and a text.

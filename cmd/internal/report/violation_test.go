@@ -52,6 +52,16 @@ func TestViolation_TellsStatesStepsAndJournal(t *testing.T) {
 	b.Reset()
 	Violation(&b, v, plan(t))
 	require.NotContains(t, b.String(), "steps")
+
+	// What is told of every box gives way to what is special about this one.
+	v.Journal = []string{"job_type=CREATE_BOX", "created box", "job_type=STOP_BOX", "job_type=DESTROY_BOX", "done job_type=DESTROY_BOX"}
+	b.Reset()
+	Violation(&b, v, plan(t))
+	require.Contains(t, b.String(), "  journal  job_type=STOP_BOX\n           … 4 lines more\n")
+	v.Journal = v.Journal[:2]
+	b.Reset()
+	Violation(&b, v, plan(t))
+	require.Contains(t, b.String(), "  journal  job_type=CREATE_BOX\n           created box\n")
 }
 
 // TestViolation_TextFromOutsideCannotPoseAsOurs holds a line of the report in a message of the server.
