@@ -197,7 +197,11 @@ const maxSlug = 60
 // defaultName is a readable name that differs for different findings.
 func (c *Case) defaultName() string {
 	f := c.Finding()
-	sum := sha256.Sum256([]byte(f.Signature.String() + "\n" + f.Bugs))
+	about := f.Signature.String() + "\n" + f.Bugs
+	if f.Contract != "" {
+		about += "\n" + f.Contract
+	}
+	sum := sha256.Sum256([]byte(about))
 	return slug(f.Signature.Invariant, f.Signature.Action, f.Signature.Detail) + "-" + hex.EncodeToString(sum[:4])
 }
 

@@ -169,7 +169,7 @@ func (c *Campaign) saved(f Failure) (*corpus.Case, bool) {
 	if c.Store == nil {
 		return nil, false
 	}
-	old, ok := c.Store.Find((&corpus.Case{Signature: f.Violation.Signature, Bugs: c.Bugs}).Finding())
+	old, ok := c.Store.Find((&corpus.Case{Signature: f.Violation.Signature, Bugs: c.Bugs, Profile: c.Rig.contract.Profile, Flags: c.Rig.contract.Changed().String()}).Finding())
 	return old, ok && old.Certificate.Fresh && old.Certificate.Failures > 0
 }
 
@@ -231,7 +231,8 @@ func samePlan(a, b model.Plan) bool {
 
 func (c *Campaign) newCase(f Failure, p model.Plan, cert shrink.Certificate, shrunk string) *corpus.Case {
 	return &corpus.Case{
-		Signature: f.Violation.Signature, Promise: f.Violation.Promise, Build: c.Build, Bugs: c.Bugs, Certificate: cert, Shrunk: shrunk, Plan: p,
+		Signature: f.Violation.Signature, Promise: f.Violation.Promise, Build: c.Build, Bugs: c.Bugs,
+		Profile: c.Rig.contract.Profile, Flags: c.Rig.contract.Changed().String(), Certificate: cert, Shrunk: shrunk, Plan: p,
 		Found:   fmt.Sprintf("%s, campaign seed %d, plan %d", f.History.Meta.Began.UTC().Format("2006-01-02"), c.Config.Seed, f.Index),
 		Excerpt: c.Excerpt(f.History, f.Violation),
 	}

@@ -15,6 +15,7 @@ import (
 	"chaos/cmd/internal/campaign"
 	"chaos/cmd/internal/report"
 	"chaos/corpus"
+	"chaos/model"
 	"chaos/stack/embedded/bugs"
 )
 
@@ -110,7 +111,7 @@ func (a *app) prove(ctx context.Context, f proveFlags) error {
 			return err
 		}
 	}
-	clean, err := openEmbedded(ctx, nil)
+	clean, err := openEmbedded(ctx, nil, model.Cloud())
 	if err != nil {
 		return err
 	}
@@ -190,7 +191,7 @@ func (a *app) trials(ctx context.Context, f proveFlags, list []bugs.Bug, clean *
 // trial performs one trial on a stack of its own.
 func (f *proveFlags) trial(ctx context.Context, bug bugs.ID, seed int64, clean *campaign.Rig) campaign.Trial {
 	t := campaign.Trial{Bug: string(bug), Seed: seed}
-	st, err := openEmbedded(ctx, bugs.Set{bug: true})
+	st, err := openEmbedded(ctx, bugs.Set{bug: true}, model.Cloud())
 	if err != nil {
 		t.Error = err.Error()
 		return t

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"chaos/cmd/internal/campaign"
+	"chaos/model"
 	"chaos/stack"
 	"chaos/stack/embedded"
 	"chaos/stack/embedded/bugs"
@@ -20,12 +21,14 @@ type stackFlags struct {
 	stack string
 	bugs  string
 	key   string
+	contractFlags
 }
 
 func (f *stackFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.stack, "stack", "embedded", "embedded, or the URL of a running stack without /v1, like http://127.0.0.1:3000/api")
 	cmd.Flags().StringVar(&f.bugs, "bug", "", "seeded bugs to switch on in the embedded stack, comma-separated; chaos bugs lists them")
 	cmd.Flags().StringVar(&f.key, "key", "", "API key of a stack given by URL (default $BOXLITE_API_KEY)")
+	f.addContract(cmd.Flags())
 }
 
 // check reports mistakes in the flags without starting anything.
@@ -45,6 +48,9 @@ func (f *stackFlags) check() (bugs.Set, error) {
 	}
 	if base, has := cutVersion(f.stack); has {
 		return nil, usagef("--stack %s: leave /v1 off: --stack %s", f.stack, base)
+	}
+	if _, err := f.resolve(f.stack == "embedded", set); err != nil {
+		return nil, err
 	}
 	return set, nil
 }
@@ -82,8 +88,12 @@ func (f *stackFlags) open(ctx context.Context) (*openStack, error) {
 	if err != nil {
 		return nil, err
 	}
+	contract, err := f.resolve(f.stack == "embedded", set)
+	if err != nil {
+		return nil, err
+	}
 	if f.stack == "embedded" {
-		return openEmbedded(ctx, set)
+		return openEmbedded(ctx, set, contract)
 	}
 	t, err := live.Connect(ctx, live.Config{URL: f.stack, Key: f.apiKey()})
 	if err != nil {
@@ -110,8 +120,8 @@ func (f *stackFlags) reach(ctx context.Context) error {
 // interval gives more chances to whatever goes wrong around a report.
 const syncInterval = 15 * time.Millisecond
 
-func openEmbedded(ctx context.Context, set bugs.Set) (*openStack, error) {
-	s, err := embedded.Start(ctx, embedded.Options{Bugs: set, SyncInterval: syncInterval})
+func openEmbedded(ctx context.Context, set bugs.Set, contract model.Contract) (*openStack, error) {
+	s, err := embedded.Start(ctx, embedded.Options{Bugs: set, Profile: contract.Profile, Flags: contract.Flags, SyncInterval: syncInterval})
 	if err != nil {
 		return nil, &startError{err}
 	}

@@ -157,8 +157,8 @@ func (r *Runner) do(j job) (coreID string, err error) {
 	return b.coreID, err
 }
 
-// createBox makes a box and starts it. A box that is already there is the answer to a job that was
-// repeated.
+// createBox makes a box and, unless it is a lazy one, starts it. A box that is already there is the
+// answer to a job that was repeated.
 func (r *Runner) createBox(id string, p payload) (string, error) {
 	if b, err := r.box(id); err == nil {
 		return b.coreID, nil
@@ -171,8 +171,10 @@ func (r *Runner) createBox(id string, p payload) (string, error) {
 		workDir: p.WorkingDir,
 		execs:   map[string]*execution{},
 	}
-	if err := r.startBox(b); err != nil {
-		return "", errors.Join(err, removeAll(b.dir))
+	if !p.Lazy {
+		if err := r.startBox(b); err != nil {
+			return "", errors.Join(err, removeAll(b.dir))
+		}
 	}
 	r.addBox(b)
 	r.log.Info("created box", zap.String("id", b.coreID), zap.String("name", id), zap.String("image", p.Image))
