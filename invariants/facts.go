@@ -97,7 +97,7 @@ func (f *Facts) BoxRefs() []model.Ref {
 // call (one of its attaches or infos) returned: its box was running all the time, and nobody
 // signalled or killed it.
 func (f *Facts) Undisturbed(x *Exec, until *model.Call) bool {
-	if f.Timeline(x.Start.Box).Over(x.Start.Invoke, until.Return) != model.Running {
+	if f.Timeline(x.Start.Box).Over(x.Start.Invoke, until.Return)&^f.calm() != 0 {
 		return false
 	}
 	for _, list := range [][]*model.Call{x.Signals, x.Kills} {
@@ -108,6 +108,19 @@ func (f *Facts) Undisturbed(x *Exec, until *model.Call) bool {
 		}
 	}
 	return true
+}
+
+// calm is the states in which an exec finds its box, or to which its box comes, without anybody else
+// doing anything. A box that was stopped under the exec has been stopping as well.
+func (f *Facts) calm() model.State {
+	s := model.Running
+	if f.life.Lazy {
+		s |= model.Fresh | model.Starting
+	}
+	if f.life.Autostart {
+		s |= model.Stopped | model.Starting
+	}
+	return s
 }
 
 // sigWinch is ignored by everything a payload runs.

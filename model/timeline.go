@@ -76,6 +76,7 @@ type timelineSearch struct {
 	life    Lifecycle
 	configs map[config]bool
 	slots   [maxInFlight]*Call
+	ends    map[*Call]int64 // until when each call may take effect
 	out     *Timeline
 	decided Decisions
 	inexact bool
@@ -130,6 +131,12 @@ func (t *timelineSearch) edges(x *Index, ref Ref) []edge {
 	for _, c := range x.About(ref) {
 		out = append(out, edge{c.Invoke, true, c}, edge{t.life.Fence(x.limits, c), false, c})
 	}
+	t.ends = map[*Call]int64{}
+	for _, e := range out {
+		if !e.enter {
+			t.ends[e.call] = e.at
+		}
+	}
 	sort.SliceStable(out, func(i, j int) bool {
 		if out[i].at != out[j].at {
 			return out[i].at < out[j].at
@@ -171,7 +178,7 @@ func (t *timelineSearch) closure(ref Ref) {
 		}
 		add(c, t.life.Drift(c.state()))
 		for i, call := range t.slots {
-			if call != nil && c&taken(i) == 0 {
+			if call != nil && (c&taken(i) == 0 || t.life.Restarts(call)) {
 				add(c|taken(i), t.life.Next(call, ref, c.state()))
 			}
 		}
@@ -201,8 +208,14 @@ func (t *timelineSearch) leave(c *Call) {
 // without returns the situations that fit the end of c, which bit stands for.
 func (t *timelineSearch) without(c *Call, bit config, must bool) map[config]bool {
 	kept := map[config]bool{}
+	unfinished := t.life.Unfinished(c)
+	for _, other := range t.slots {
+		if other != nil && t.ends[other] > t.ends[c] {
+			unfinished &^= t.life.Puts(other) // it may have begun the same anew before the answer arrived
+		}
+	}
 	for cfg := range t.configs {
-		if (cfg&bit != 0 || !must) && t.life.Unfinished(c)&cfg.state() == 0 {
+		if (cfg&bit != 0 || !must) && unfinished&cfg.state() == 0 {
 			kept[cfg&^bit] = true
 		}
 	}
