@@ -79,6 +79,9 @@ func (s *Server) ready(ctx context.Context, org, ref string, how readiness) (rec
 			if err := s.over(ctx, row.job); err != nil {
 				return record{}, err
 			}
+			if row.job.ran() {
+				return row.job.result, nil
+			}
 			continue
 		case row.state == failed:
 			return record{}, errErrored
@@ -103,8 +106,15 @@ func (s *Server) ready(ctx context.Context, org, ref string, how readiness) (rec
 		if begun.job.failure != "" {
 			return record{}, errBoot
 		}
+		if begun.job.ran() {
+			return begun.job.result, nil
+		}
 	}
 }
+
+// ran reports whether a job that is over has made its box run. What became of the box since is
+// another matter.
+func (j *job) ran() bool { return j.failure == "" && !j.lost && j.result.state == started }
 
 // patience bounds ctx by the time a box may take to run.
 func (s *Server) patience(ctx context.Context) (context.Context, context.CancelFunc) {
