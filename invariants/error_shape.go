@@ -36,12 +36,17 @@ func (errorShape) Check(f *Facts) []Finding {
 	return out
 }
 
+// shapeNames is "a, b or c".
 func shapeNames(shapes []model.ErrorShape) string {
 	var out []string
 	for _, s := range shapes {
 		out = append(out, string(s))
 	}
-	return strings.Join(out, " or ")
+	last := len(out) - 1
+	if last < 1 {
+		return strings.Join(out, "")
+	}
+	return strings.Join(out[:last], ", ") + " or " + out[last]
 }
 
 // shapeProblem says what is wrong with the body of a refusal, "" if nothing. It should have one of

@@ -29,3 +29,12 @@ func (l Lifecycle) Puts(c *Call) State {
 	}
 	return 0
 }
+
+// Meets returns the states in which c may find its box after its own effect: an exec that has
+// started its box can still be refused, because the box was stopped or removed before the command.
+func (l Lifecycle) Meets(c *Call) State {
+	if c.Op == OpExec && c.Outcome == Rejected && l.Changes(c) {
+		return AnyState &^ (Starting | Running)
+	}
+	return 0
+}

@@ -248,7 +248,7 @@ func (t *timelineSearch) look(live map[*Call]bool, now int64) {
 		if i := slices.Index(t.slots[:], c); i >= 0 && c.Op != OpGet && c.Op != OpList {
 			own = taken(i)
 		}
-		t.out.during[c.ID] |= t.union(own)
+		t.out.during[c.ID] |= t.union(own) | t.union(0)&t.life.Meets(c)
 	}
 }
 
