@@ -4,6 +4,7 @@
 package live
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -21,6 +22,10 @@ import (
 type Config struct {
 	URL string // base without /v1, e.g. http://127.0.0.1:3000/api
 	Key string // bearer token
+	// Profile and Flags are the contract that the stack is judged by; "" is cloud, and a flag that is
+	// not given is the profile's own.
+	Profile string
+	Flags   model.Flags
 }
 
 // limits are generous: a create waits up to 30 s for its box to boot, and the caller must wait
@@ -32,14 +37,19 @@ var answerLimit = 10 * time.Second
 
 // Target is a live stack.
 type Target struct {
-	client *stack.Client
-	dead   chan error
+	client   *stack.Client
+	contract model.Contract
+	dead     chan error
 }
 
 var _ stack.Target = (*Target)(nil)
 
 // Connect looks at the stack and returns it as a target. The path prefix is what /v1/me says.
 func Connect(ctx context.Context, cfg Config) (*Target, error) {
+	contract, ok := model.Lookup(cmp.Or(cfg.Profile, "cloud"), cfg.Flags)
+	if !ok {
+		return nil, &ConfigError{fmt.Sprintf("no profile is called %q; want %s", cfg.Profile, strings.Join(model.Profiles(), ", "))}
+	}
 	u, err := url.Parse(cfg.URL)
 	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
 		return nil, &ConfigError{fmt.Sprintf("stack URL %q is not an http or https URL, like http://127.0.0.1:3000/api", cfg.URL)}
@@ -70,7 +80,7 @@ func Connect(ctx context.Context, cfg Config) (*Target, error) {
 	if res.Status != 200 || json.Unmarshal(res.Body, &me) != nil {
 		return nil, fmt.Errorf("reach stack: GET /v1/me answered %d and not who we are: is this a BoxLite API?", res.Status)
 	}
-	return &Target{client: stack.New(stack.Endpoint{URL: cfg.URL, Key: cfg.Key, Prefix: me.PathPrefix}), dead: make(chan error)}, nil
+	return &Target{client: stack.New(stack.Endpoint{URL: cfg.URL, Key: cfg.Key, Prefix: me.PathPrefix}), contract: contract, dead: make(chan error)}, nil
 }
 
 // ConfigError is a mistake of whoever configured the target.
@@ -99,16 +109,21 @@ func (t *Target) Close() { t.client.Close() }
 func (t *Target) Client() *stack.Client { return t.client }
 
 // Profile implements stack.Target.
-func (t *Target) Profile() string { return "cloud" }
+func (t *Target) Profile() string { return t.contract.Profile }
 
 // Flags implements stack.Target.
-func (t *Target) Flags() model.Flags { return nil }
+func (t *Target) Flags() model.Flags { return t.contract.Changed() }
 
 // Limits implements stack.Target.
 func (t *Target) Limits() model.Limits { return limits }
 
 // Describe implements stack.Target. The key never appears.
-func (t *Target) Describe() string { return t.client.Endpoint().URL }
+func (t *Target) Describe() string {
+	if c := t.contract.String(); c != "cloud" {
+		return t.client.Endpoint().URL + " as " + c
+	}
+	return t.client.Endpoint().URL
+}
 
 // Journal implements stack.Target: the log of a runner elsewhere is not read.
 func (t *Target) Journal() stack.JournalSource { return nil }

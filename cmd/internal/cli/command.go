@@ -47,6 +47,12 @@ func (f *stackFlags) words() []string {
 	if f.stack != "embedded" {
 		out = append(out, "--stack", f.stack)
 	}
+	if f.profile != "" {
+		out = append(out, "--profile", f.profile)
+	}
+	if f.contract != "" {
+		out = append(out, "--contract", f.contract)
+	}
 	return out
 }
 

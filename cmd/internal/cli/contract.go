@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -75,4 +76,33 @@ func (f stackFlags) forCase(c *corpus.Case) stackFlags {
 		f.profile, f.contract = c.Profile, c.Flags
 	}
 	return f
+}
+
+// contractWords are the flags that name a contract.
+func contractWords(c model.Contract) []string {
+	var out []string
+	if c.Profile != "cloud" {
+		out = append(out, "--profile", c.Profile)
+	}
+	if flags := c.Changed().String(); flags != "" {
+		out = append(out, "--contract", flags)
+	}
+	return out
+}
+
+// cannotShow says which of the bugs need another contract than the one that was chosen.
+func cannotShow(set bugs.Set, contract model.Contract) []string {
+	var out []string
+	for _, b := range bugs.All() {
+		flags, err := model.ParseFlags(b.Contract)
+		if !set.Has(b.ID) || err != nil {
+			continue
+		}
+		for name, value := range flags {
+			if contract.Flags[name] != value {
+				out = append(out, fmt.Sprintf("%s does not show here: it needs %s=%s", b.ID, name, value))
+			}
+		}
+	}
+	return out
 }

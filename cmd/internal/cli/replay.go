@@ -41,7 +41,7 @@ func (a *app) replayCmd() *cobra.Command {
 		Long: `replay runs each case as often as its certificate asks for and prints FIXED, FAILED, FLAKY k/n, STALE
 or ERROR. A case is a name in the corpus or the path of a file. Exit 0 if all are FIXED, 1 if any still
 fails, 4 if any could not be judged. The stack is the clean embedded one unless --bug or --stack say
-otherwise.`,
+otherwise; it plays the kind of server that the case was found on.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.replay(cmd.Context(), f, args) },
 	}
 	f.add(cmd)
@@ -119,7 +119,7 @@ func (a *app) replay(ctx context.Context, f replayFlags, names []string) error {
 	for _, r := range stale {
 		each(replayed{Report: r})
 	}
-	err = a.replayOn(ctx, f, cases, each)
+	err = a.replayOn(ctx, f, cases, func(_ int, r replayed) { each(r) })
 	code := replayCode(reports)
 	if err != nil {
 		if code == ExitViolation && errors.Is(err, context.Canceled) {
@@ -148,11 +148,37 @@ type replayed struct {
 	found string // what the case was found on, "" if it does not say
 }
 
-// replayOn replays the cases on the stack of f, one after the other, and reports each.
-func (a *app) replayOn(ctx context.Context, f replayFlags, cases []*corpus.Case, each func(replayed)) error {
-	if len(cases) == 0 {
-		return nil
+// replayOn replays the cases on the stack of f, one after the other, and reports each with its place
+// in the list. Cases of the same contract share a stack; one that the embedded stack cannot play is an
+// error of its own.
+func (a *app) replayOn(ctx context.Context, f replayFlags, cases []*corpus.Case, each func(n int, r replayed)) error {
+	var order []stackFlags
+	groups := map[stackFlags][]int{}
+	for i, c := range cases {
+		s := f.forCase(c)
+		if _, err := s.check(); err != nil && s != f.stackFlags {
+			each(i, replayed{Report: corpus.ErrorReport(c, "it was found on another kind of server: "+err.Error()), found: c.Build})
+			continue
+		}
+		if len(groups[s]) == 0 {
+			order = append(order, s)
+		}
+		groups[s] = append(groups[s], i)
 	}
+	done := 0
+	for _, s := range order {
+		g := f
+		g.stackFlags = s
+		err := a.replayGroup(ctx, g, cases, groups[s], &done, each)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// replayGroup replays those of the cases that which lists on one stack.
+func (a *app) replayGroup(ctx context.Context, f replayFlags, cases []*corpus.Case, which []int, done *int, each func(n int, r replayed)) error {
 	st, err := f.open(ctx)
 	if err != nil {
 		return err
@@ -162,7 +188,9 @@ func (a *app) replayOn(ctx context.Context, f replayFlags, cases []*corpus.Case,
 	defer a.tellGivenUp(st)
 	ctx = st.ctx
 	began := time.Now()
-	for i, c := range cases {
+	for _, i := range which {
+		c := cases[i]
+		*done++
 		var runs atomic.Int32
 		run := st.rig.Predicate(c.Signature)
 		counted := func(ctx context.Context, p model.Plan) (shrink.Outcome, error) {
@@ -172,7 +200,7 @@ func (a *app) replayOn(ctx context.Context, f replayFlags, cases []*corpus.Case,
 		stop := func() {}
 		if !f.quiet {
 			stop = a.line.show(func() string {
-				return fmt.Sprintf("%s  replaying %d of %d on %s: %s · %d of about %s", report.Clock(time.Since(began)), i+1, len(cases), st.target.Describe(), c.Name,
+				return fmt.Sprintf("%s  replaying %d of %d on %s: %s · %d of about %s", report.Clock(time.Since(began)), *done, len(cases), st.target.Describe(), c.Name,
 					runs.Load(), report.Count(corpus.RunsNeeded(c.Certificate.Low, 0), "run"))
 			})
 		}
@@ -181,7 +209,7 @@ func (a *app) replayOn(ctx context.Context, f replayFlags, cases []*corpus.Case,
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		each(replayed{r, st.target.Describe(), c.Build})
+		each(i, replayed{r, st.target.Describe(), c.Build})
 	}
 	return nil
 }

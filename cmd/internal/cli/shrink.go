@@ -24,7 +24,7 @@ func (a *app) shrinkCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "shrink CASE", Short: "Shrink a saved case further", Args: argCount(1, 1, "the name or path of one case"),
 		Long: `shrink reduces a case on the stack it fails on and saves the result if it is better. The case's seeded
-bugs are switched on again unless --bug or --stack say otherwise. Ctrl-C keeps the best so far.`,
+bugs are switched on again, and its contract is kept, unless flags say otherwise. Ctrl-C keeps the best so far.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if budget < 0 {
 				return usagef("--budget %s is negative", budget)
@@ -57,6 +57,10 @@ func (a *app) shrink(ctx context.Context, f replayFlags, name string, budget tim
 		if _, err := bugs.Parse(f.bugs); err != nil {
 			return usagef("case %s: %v; name others with --bug", name, err)
 		}
+	}
+	f.stackFlags = f.forCase(&cs)
+	if _, err := f.check(); err != nil {
+		return usagef("case %s: %v; name another contract with --profile", name, err)
 	}
 	store, err := openCorpus(a, f.corpus)
 	if err != nil {

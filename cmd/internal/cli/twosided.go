@@ -30,7 +30,7 @@ func (a *app) twoSidedCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "two-sided [CASE…]", Short: "Prove a fix: the base must fail, the candidate must pass",
 		Long: `two-sided replays cases on two stacks. Without a case it first searches the base for one. A stack is
-written as for run, in one argument: 'embedded', 'embedded --bug stdout-race', or
+written as for run, in one argument: 'embedded', 'embedded --bug stdout-race', 'embedded --profile serve', or
 'http://127.0.0.1:3000/api --key KEY' (or the key in BOXLITE_API_KEY). Exit 0 PASS: the base fails and the candidate passes; 1 FAIL: the
 candidate fails; 4 INDETERMINATE: both pass, or the base could not be made to fail.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.twoSided(cmd.Context(), f, args) },
@@ -54,6 +54,12 @@ func (f *stackFlags) text() string {
 	if set, err := bugs.Parse(f.bugs); err == nil && len(set) > 0 {
 		out += " --bug " + set.String()
 	}
+	if f.profile != "" {
+		out += " --profile " + f.profile
+	}
+	if f.contract != "" {
+		out += " --contract " + f.contract
+	}
 	return out
 }
 
@@ -67,12 +73,13 @@ func parseStack(flag, text string) (stackFlags, error) {
 	fs.Usage = func() {}
 	fs.StringVar(&s.bugs, "bug", "", "")
 	fs.StringVar(&s.key, "key", "", "")
+	s.addContract(fs)
 	// 'embedded --bug a, b' names two bugs.
 	if err := fs.Parse(strings.Fields(afterComma.ReplaceAllString(text, ","))); err != nil {
 		return s, usagef("%s %q: %v", flag, text, err)
 	}
 	if fs.NArg() != 1 {
-		return s, usagef("%s %q: want one stack, embedded or a URL, and then --bug or --key", flag, text)
+		return s, usagef("%s %q: want one stack, embedded or a URL, and then its flags", flag, text)
 	}
 	s.stack = fs.Arg(0)
 	if _, err := s.check(); err != nil {
@@ -176,7 +183,8 @@ func (a *app) proveFix(ctx context.Context, f twoSidedFlags, base, candidate sta
 	var sides [2][]replayed
 	for i, s := range []stackFlags{base, candidate} {
 		rf := replayFlags{stackFlags: s, parallel: f.workers}
-		if err := a.replayOn(ctx, rf, cases, func(r replayed) { sides[i] = append(sides[i], r) }); err != nil {
+		sides[i] = make([]replayed, len(cases))
+		if err := a.replayOn(ctx, rf, cases, func(n int, r replayed) { sides[i][n] = r }); err != nil {
 			return err
 		}
 	}

@@ -93,13 +93,24 @@ func (f *stackFlags) open(ctx context.Context) (*openStack, error) {
 		return nil, err
 	}
 	if f.stack == "embedded" {
-		return openEmbedded(ctx, set, contract)
+		st, err := openEmbedded(ctx, set, contract)
+		if err == nil {
+			st.notes = append(st.notes, cannotShow(set, contract)...)
+		}
+		return st, err
 	}
-	t, err := live.Connect(ctx, live.Config{URL: f.stack, Key: f.apiKey()})
+	cfg := live.Config{URL: f.stack, Key: f.apiKey(), Profile: contract.Profile, Flags: contract.Flags}
+	var seen []string
+	if f.profile == auto {
+		if seen, err = f.findContract(ctx, &cfg); err != nil {
+			return nil, err
+		}
+	}
+	t, err := live.Connect(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
-	notes := []string{"journal: not read, so what the runner saw is not judged", "leftovers: the machine of the stack is not searched"}
+	notes := append(seen, "journal: not read, so what the runner saw is not judged", "leftovers: the machine of the stack is not searched")
 	return use(ctx, t, notes, t.Close)
 }
 

@@ -55,12 +55,13 @@ type Diagnosis struct {
 	wrong []Contradiction
 }
 
-// Fits returns the profiles, each with the flags that were seen, the best fit first: with the fewest
-// contradictions, and of equals the one that differs least from its profile.
-func (d *Diagnosis) Fits() []Fit {
+// Fits returns the profiles, each with flags and, where those say nothing, with what was seen, the
+// best fit first: with the fewest contradictions, and of equals the one that differs least from its
+// profile.
+func (d *Diagnosis) Fits(flags model.Flags) []Fit {
 	var out []Fit
 	for _, p := range model.Profiles() {
-		f, _ := d.Against(p, nil)
+		f, _ := d.Against(p, flags)
 		out = append(out, f)
 	}
 	slices.SortStableFunc(out, func(a, b Fit) int {

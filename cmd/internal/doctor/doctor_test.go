@@ -52,10 +52,10 @@ func TestExamine_TellsWhatTheEmbeddedStackPlays(t *testing.T) {
 				target := stackWith(t, o)
 				d, err := doctor.Examine(t.Context(), target.Client(), target.Limits())
 				require.NoError(t, err)
-				best := d.Fits()[0]
+				best := d.Fits(nil)[0]
 				require.Empty(t, best.Contradictions)
 				require.Equal(t, want.String(), best.Contract.String())
-				for _, other := range d.Fits()[1:] {
+				for _, other := range d.Fits(nil)[1:] {
 					require.NotEmpty(t, other.Contradictions, other.Contract.Profile)
 				}
 				requireNoBoxes(t, target.Client())
@@ -68,8 +68,8 @@ func TestExamine_ASeededBugContradictsEveryContract(t *testing.T) {
 	target := stackWith(t, embedded.Options{Bugs: bugs.Set{bugs.Stopped500: true}})
 	d, err := doctor.Examine(t.Context(), target.Client(), target.Limits())
 	require.NoError(t, err)
-	require.Equal(t, "cloud", d.Fits()[0].Contract.Profile, "the nearest")
-	for _, f := range d.Fits() {
+	require.Equal(t, "cloud", d.Fits(nil)[0].Contract.Profile, "the nearest")
+	for _, f := range d.Fits(nil) {
 		require.False(t, f.OK())
 		found := false
 		for _, x := range f.Contradictions {
@@ -87,7 +87,7 @@ func TestExamine_AStaleStatusContradictsEveryContract(t *testing.T) {
 	d, err := doctor.Examine(t.Context(), target.Client(), model.Limits{Call: target.Limits().Call, Converge: time.Second})
 	require.NoError(t, err)
 	require.Equal(t, model.Autostart, d.Flags[model.FlagExecOnStopped])
-	require.Contains(t, d.Fits()[0].Contradictions, doctor.Contradiction{Request: "GET …/boxes/ID after POST …/exec on a stopped box",
+	require.Contains(t, d.Fits(nil)[0].Contradictions, doctor.Contradiction{Request: "GET …/boxes/ID after POST …/exec on a stopped box",
 		Expected: "running within 1s", Got: "stopped", Source: "a status shows what was accepted; #861"})
 }
 
@@ -203,7 +203,7 @@ func TestExamine_AServerByTheDocumentIsSpec(t *testing.T) {
 	d, err := doctor.Examine(t.Context(), c, quick)
 	require.NoError(t, err)
 	require.Empty(t, f.boxes, "nothing is left")
-	best := d.Fits()[0]
+	best := d.Fits(nil)[0]
 	require.Empty(t, best.Contradictions)
 	require.Equal(t, "spec", best.Contract.String())
 	other, ok := d.Against("serve", nil)
@@ -250,7 +250,7 @@ func TestExamine_EachWrongAnswerIsNamed(t *testing.T) {
 			d, err := doctor.Examine(t.Context(), client, quick)
 			require.NoError(t, err)
 			require.Empty(t, f.boxes)
-			for _, fit := range d.Fits() {
+			for _, fit := range d.Fits(nil) {
 				found := false
 				for _, x := range fit.Contradictions {
 					found = found || x.Request == request
