@@ -1,6 +1,7 @@
 package corpus
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
@@ -30,6 +31,8 @@ type Case struct {
 	Found       string             // when and how
 	Build       string             // what was tested
 	Bugs        []string           // seeded bugs that were switched on, sorted
+	Profile     string             // of the contract that it was found under; "" = cloud
+	Flags       string             // where that contract differs from the profile's own, as model.ParseFlags reads them
 	Reference   string             // an issue or pull request, "" if none is known
 	Certificate shrink.Certificate // the zero value when it was never measured
 	Shrunk      string             // what shrinking did
@@ -42,11 +45,30 @@ type Case struct {
 type Finding struct {
 	Signature model.Signature
 	Bugs      string // comma-separated
+	Contract  string // "" = cloud as it is
 }
 
 // Finding returns what c is about.
 func (c *Case) Finding() Finding {
-	return Finding{c.Signature, strings.Join(tidyBugs(c.Bugs), ",")}
+	f := Finding{Signature: c.Signature, Bugs: strings.Join(tidyBugs(c.Bugs), ",")}
+	if name := c.contractName(); name != usual {
+		f.Contract = name
+	}
+	return f
+}
+
+// usual is the profile of cases that do not name one.
+const usual = "cloud"
+
+// contractName is the same for equal contracts, however they are written.
+func (c *Case) contractName() string {
+	profile := cmp.Or(c.Profile, usual)
+	if flags, err := model.ParseFlags(c.Flags); err == nil {
+		if contract, ok := model.Lookup(profile, flags); ok {
+			return contract.String()
+		}
+	}
+	return profile + " (" + c.Flags + ")"
 }
 
 // field is a header line that chaos knows.
@@ -75,9 +97,25 @@ var fields = []field{
 	{key: "bugs", empty: true,
 		get: func(c *Case) string { return strings.Join(c.Bugs, ", ") },
 		set: func(c *Case, v string) error { c.Bugs = tidyBugs(strings.Split(v, ",")); return nil }},
+	{key: "profile", get: func(c *Case) string { return c.Profile }, set: setProfile},
+	{key: "contract", get: func(c *Case) string { return c.Flags }, set: setFlags},
 	text("reference", func(c *Case) *string { return &c.Reference }),
 	{key: "certificate", get: certificateText, set: setCertificate},
 	text("shrunk", func(c *Case) *string { return &c.Shrunk }),
+}
+
+func setProfile(c *Case, v string) error {
+	if v != "" && !slices.Contains(model.Profiles(), v) {
+		return fmt.Errorf("no profile is called %q; want one of %s", v, strings.Join(model.Profiles(), " "))
+	}
+	c.Profile = v
+	return nil
+}
+
+func setFlags(c *Case, v string) error {
+	flags, err := model.ParseFlags(v)
+	c.Flags = flags.String()
+	return err
 }
 
 func certificateText(c *Case) string {
@@ -178,7 +216,10 @@ func planText(p model.Plan) (string, error) {
 func (c *Case) tidy() *Case {
 	t := *c
 	t.Bugs = tidyBugs(c.Bugs)
-	for _, at := range []*string{&t.Promise, &t.Found, &t.Build, &t.Reference, &t.Shrunk} {
+	if flags, err := model.ParseFlags(c.Flags); err == nil {
+		t.Flags = flags.String()
+	}
+	for _, at := range []*string{&t.Promise, &t.Found, &t.Build, &t.Profile, &t.Flags, &t.Reference, &t.Shrunk} {
 		*at = oneLine(*at)
 	}
 	t.Extra = nil

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -13,11 +14,12 @@ import (
 	"chaos/model"
 )
 
-// Load reads the case in the file at path. See Parse for vocab and errors.
+// Load reads the case in the file at path, which must be a regular one of at most MaxSize bytes. See
+// Parse for vocab. All errors are of type *Error and wrap what the system said, if anything.
 func Load(path string, vocab model.Vocabulary) (*Case, error) {
-	data, err := os.ReadFile(path)
+	data, err := ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("load case: %w", err)
+		return nil, err
 	}
 	c, err := Parse(path, data, vocab)
 	if err != nil {
@@ -25,6 +27,52 @@ func Load(path string, vocab model.Vocabulary) (*Case, error) {
 	}
 	c.Name = strings.TrimSuffix(filepath.Base(path), Ext)
 	return c, nil
+}
+
+// ReadFile returns the bytes of the case file at path. Errors are those of Load.
+func ReadFile(path string) ([]byte, error) {
+	fail := func(err error, format string, args ...any) error {
+		return &Error{File: path, Text: fmt.Sprintf(format, args...), Err: err}
+	}
+	// Looked at before it is opened: opening a pipe waits for whoever writes into it.
+	st, err := os.Stat(path)
+	switch {
+	case err != nil && isLink(path):
+		return nil, fail(err, "it is a link to a file that cannot be read: %v", bare(err))
+	case err != nil:
+		return nil, fail(err, "%v", bare(err))
+	case st.IsDir():
+		return nil, fail(nil, "is a directory")
+	case !st.Mode().IsRegular():
+		return nil, fail(nil, "not a case: it is no regular file")
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fail(err, "%v", bare(err))
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, MaxSize+1))
+	switch {
+	case err != nil:
+		return nil, fail(err, "%v", bare(err))
+	case len(data) > MaxSize:
+		return nil, fail(nil, "not a case: it is larger than %d KiB", MaxSize>>10)
+	}
+	return data, nil
+}
+
+func isLink(path string) bool {
+	st, err := os.Lstat(path)
+	return err == nil && st.Mode()&fs.ModeSymlink != 0
+}
+
+// bare is what the system said, without the path.
+func bare(err error) error {
+	var at *fs.PathError
+	if errors.As(err, &at) {
+		return at.Err
+	}
+	return err
 }
 
 // LoadDir reads every case in dir, sorted by name. Files that cannot be read are reported in broken,
@@ -149,7 +197,11 @@ const maxSlug = 60
 // defaultName is a readable name that differs for different findings.
 func (c *Case) defaultName() string {
 	f := c.Finding()
-	sum := sha256.Sum256([]byte(f.Signature.String() + "\n" + f.Bugs))
+	about := f.Signature.String() + "\n" + f.Bugs
+	if f.Contract != "" {
+		about += "\n" + f.Contract
+	}
+	sum := sha256.Sum256([]byte(about))
 	return slug(f.Signature.Invariant, f.Signature.Action, f.Signature.Detail) + "-" + hex.EncodeToString(sum[:4])
 }
 

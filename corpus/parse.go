@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"chaos/model"
 	"chaos/model/plantext"
@@ -12,14 +13,31 @@ import (
 // excerptMark begins the lines about the first failing run.
 const excerptMark = "# |"
 
-// Error is a place in a case file that cannot be read, and how to mend it. Line and Col count from 1.
+// Limits of what a case file may ask for. A plan is performed within a minute and is read by people,
+// so a file beyond them is a mistake, or somebody's trap.
+const (
+	MaxSize  = 1 << 20 // bytes of a file
+	MaxSteps = 1000
+	MaxGap   = time.Minute
+)
+
+// Error is a place in a case file that cannot be read, and how to mend it. Line and Col count from 1;
+// Line is 0 when the file as a whole cannot be read.
 type Error struct {
 	File      string
 	Line, Col int
 	Text      string
+	Err       error // what the system said, nil if it is not the cause
 }
 
-func (e *Error) Error() string { return fmt.Sprintf("%s:%d:%d: %s", e.File, e.Line, e.Col, e.Text) }
+func (e *Error) Error() string {
+	if e.Line == 0 {
+		return fmt.Sprintf("%s: %s", e.File, e.Text)
+	}
+	return fmt.Sprintf("%s:%d:%d: %s", e.File, e.Line, e.Col, e.Text)
+}
+
+func (e *Error) Unwrap() error { return e.Err }
 
 // Parse reads the text of a case; file stands in errors, which are all of type *Error. With a
 // vocabulary, unknown actions and arguments are errors too. The name of the case is left empty.
@@ -41,14 +59,36 @@ func Parse(file string, data []byte, vocab model.Vocabulary) (*Case, error) {
 	var at *plantext.Error
 	switch {
 	case errors.As(err, &at):
-		return nil, &Error{file, at.Line, at.Col, at.Text}
+		return nil, &Error{File: file, Line: at.Line, Col: at.Col, Text: at.Text}
 	case err != nil:
 		return nil, p.fail(1, 1, "%v", err)
 	case len(plan.Steps) == 0:
 		return nil, p.fail(len(lines), 1, "the plan has no steps")
 	}
+	if err := p.bounds(lines, plan); err != nil {
+		return nil, err
+	}
 	p.c.Plan = plan
 	return p.c.tidy(), nil
+}
+
+// bounds rejects plans that nobody would wait for.
+func (p *parser) bounds(lines []string, plan model.Plan) error {
+	step := 0
+	for i, raw := range lines {
+		body := strings.TrimSpace(raw)
+		if body == "" || body[0] == '#' || body == "together" {
+			continue
+		}
+		switch gap := plan.Steps[step].Gap; {
+		case step == MaxSteps:
+			return p.fail(i+1, 1, "the plan has %d steps; at most %d are performed", len(plan.Steps), MaxSteps)
+		case gap > MaxGap:
+			return p.fail(i+1, max(0, strings.Index(raw, "gap="))+1, "gap=%s is longer than %s; nobody waits for that", gap, MaxGap)
+		}
+		step++
+	}
+	return nil
 }
 
 type part int
@@ -68,7 +108,7 @@ type parser struct {
 }
 
 func (p *parser) fail(line, col int, format string, args ...any) error {
-	return &Error{p.file, line, col, fmt.Sprintf(format, args...)}
+	return &Error{File: p.file, Line: line, Col: col, Text: fmt.Sprintf(format, args...)}
 }
 
 // line reads everything but the steps, which package plantext reads: it skips what begins with #.

@@ -33,38 +33,60 @@ const buggyMiss = 1e-100
 
 // TestRegressions runs every promoted case where it must fail and where it must pass.
 func TestRegressions(t *testing.T) {
+	top := t // what lasts longer than a case
 	cases, broken, err := corpus.LoadDir("regressions", actions.Vocabulary{})
 	require.NoError(t, err)
 	require.Empty(t, broken)
 	require.NotEmpty(t, cases, "no case has been promoted")
-	clean := startRig(t, nil)
+	clean := map[string]*rig{} // by contract
 	for _, c := range cases {
 		t.Run(c.Name, func(t *testing.T) {
 			require.NotEmpty(t, c.Bugs, "a promoted case names the seeded bugs it needs, or nobody can tell that it still works")
-			buggy := startRig(t, c.Bugs)
+			contract := contractOf(t, c)
+			buggy := startRig(t, c.Bugs, contract)
 			r := corpus.Replay(t.Context(), c, buggy.predicate(c.Signature), corpus.ReplayOptions{Parallel: 3, Miss: buggyMiss, Vocab: actions.Vocabulary{}})
 			require.Contains(t, []corpus.Verdict{corpus.Failed, corpus.Flaky}, r.Verdict, "with %v: %s", c.Bugs, r)
 			require.Positive(t, r.Failures, "with %v it fails in another way: %s", c.Bugs, r)
-			r = corpus.Replay(t.Context(), c, clean.predicate(c.Signature), corpus.ReplayOptions{Parallel: 3, Vocab: actions.Vocabulary{}})
+			if clean[contract.String()] == nil {
+				clean[contract.String()] = startRig(top, nil, contract)
+			}
+			r = corpus.Replay(t.Context(), c, clean[contract.String()].predicate(c.Signature), corpus.ReplayOptions{Parallel: 3, Vocab: actions.Vocabulary{}})
 			require.Equal(t, corpus.Fixed, r.Verdict, "on the clean stack: %s", r)
 		})
 	}
 }
 
-// rig performs and judges plans on an embedded stack.
-type rig struct {
-	engine *engine.Engine
-	serial atomic.Int64
+// contractOf is the contract that c was found under, or else the one that its bugs need.
+func contractOf(t *testing.T, c *corpus.Case) model.Contract {
+	t.Helper()
+	set, err := bugs.Parse(strings.Join(c.Bugs, ","))
+	require.NoError(t, err)
+	flags, err := bugs.Contract(set)
+	require.NoError(t, err)
+	if c.Profile != "" {
+		flags, err = model.ParseFlags(c.Flags)
+		require.NoError(t, err)
+	}
+	contract, err := embedded.Options{Profile: c.Profile, Flags: flags}.Contract()
+	require.NoError(t, err)
+	return contract
 }
 
-func startRig(t *testing.T, on []string) *rig {
+// rig performs and judges plans on an embedded stack.
+type rig struct {
+	engine   *engine.Engine
+	contract model.Contract
+	serial   atomic.Int64
+}
+
+func startRig(t *testing.T, on []string, contract model.Contract) *rig {
 	t.Helper()
 	set, err := bugs.Parse(strings.Join(on, ","))
 	require.NoError(t, err)
-	s, err := embedded.Start(t.Context(), embedded.Options{Bugs: set, SyncInterval: 15 * time.Millisecond})
+	s, err := embedded.Start(t.Context(), embedded.Options{Bugs: set, Profile: contract.Profile, Flags: contract.Flags, SyncInterval: 15 * time.Millisecond})
 	require.NoError(t, err)
 	target := embedded.NewTarget(s)
-	r := &rig{engine: engine.New(target, actions.Get)}
+	r := &rig{engine: engine.New(target, actions.Get), contract: contract}
 	t.Cleanup(func() {
 		r.engine.Close()
 		target.Close()
@@ -81,7 +103,7 @@ func (r *rig) predicate(sig model.Signature) shrink.Run {
 		if err != nil {
 			return shrink.Outcome{}, err
 		}
-		v := invariants.Judge(h, model.Cloud())
+		v := invariants.Judge(h, r.contract)
 		out := shrink.Outcome{Failed: v.Has(sig), Inconclusive: v.Status == model.Inconclusive}
 		if why := invariants.Blind(sig, h); why != "" && !out.Failed {
 			out.Inconclusive, out.Why = true, why

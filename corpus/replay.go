@@ -89,6 +89,11 @@ func StaleReport(name string, err error) Report {
 	return Report{Case: name, Verdict: Stale, Miss: 1, Detail: err.Error()}
 }
 
+// ErrorReport is the report of a case that cannot be replayed here; why is one line.
+func ErrorReport(c *Case, why string) Report {
+	return Report{Case: c.Name, Signature: c.Signature, Verdict: Errored, Miss: 1, Detail: why}
+}
+
 // deterministic is the certified rate from which a pass is news.
 const deterministic = 0.9
 

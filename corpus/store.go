@@ -10,6 +10,7 @@ import (
 
 	"chaos/corpus/shrink"
 	"chaos/model"
+	"chaos/model/plantext"
 )
 
 // Added is what Store.Add did.
@@ -39,20 +40,30 @@ func Open(dir string, vocab model.Vocabulary) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{dir: dir, vocab: vocab, cases: map[Finding]*Case{}, broken: broken}
+	s := &Store{dir: dir, vocab: vocab}
+	s.take(cases, broken)
+	return s, nil
+}
+
+// take makes what was read what the store holds.
+func (s *Store) take(cases []*Case, broken []error) {
+	s.cases, s.broken = map[Finding]*Case{}, broken
 	for _, c := range cases {
 		if old, ok := s.cases[c.Finding()]; !ok || Better(c, old) {
 			s.cases[c.Finding()] = c
 		}
 	}
-	return s, nil
 }
 
 // Dir returns the directory.
 func (s *Store) Dir() string { return s.dir }
 
 // Broken returns what was wrong with files that could not be read.
-func (s *Store) Broken() []error { return slices.Clone(s.broken) }
+func (s *Store) Broken() []error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.broken)
+}
 
 // Cases returns the cases, sorted by name. They must not be changed.
 func (s *Store) Cases() []*Case {
@@ -113,18 +124,23 @@ func (c *Case) inherit(old *Case) {
 	}
 }
 
-// Remove deletes the case called name.
+// Remove deletes the case called name, whether it can be read or not and whether it is the one that
+// counts for its finding or not. If others are about the same finding, the best of them counts then.
 func (s *Store) Remove(name string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c, err := s.named(name)
+	path, err := s.named(name)
 	if err != nil {
 		return err
 	}
-	if err := os.Remove(s.path(name)); err != nil {
+	if err := os.Remove(path); err != nil {
 		return fmt.Errorf("remove case: %w", err)
 	}
-	delete(s.cases, c.Finding())
+	cases, broken, err := LoadDir(s.dir, s.vocab)
+	if err != nil {
+		return err
+	}
+	s.take(cases, broken)
 	return nil
 }
 
@@ -133,21 +149,25 @@ func (s *Store) Remove(name string) error {
 func (s *Store) Promote(name, suiteDir string) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c, err := s.named(name)
+	path, err := s.named(name)
 	if err != nil {
 		return "", err
 	}
-	promoted := *c
-	return promoted.Save(suiteDir)
+	c, err := Load(path, s.vocab)
+	if err != nil {
+		return "", err
+	}
+	return c.Save(suiteDir)
 }
 
-func (s *Store) named(name string) (*Case, error) {
-	for _, c := range s.cases {
-		if c.Name == name {
-			return c, nil
-		}
+// named returns the path of the case called name.
+func (s *Store) named(name string) (string, error) {
+	path := s.path(name)
+	st, err := os.Lstat(path)
+	if name == "" || name != filepath.Base(name) || strings.HasPrefix(name, ".") || err != nil || st.IsDir() {
+		return "", fmt.Errorf("no case is called %q in %s", name, s.dir)
 	}
-	return nil, fmt.Errorf("no case is called %q in %s", name, s.dir)
+	return path, nil
 }
 
 // reliable is the rate from which a case is worth keeping short: below it, every further step less
@@ -156,7 +176,8 @@ const reliable = 0.3
 
 // Better reports whether a should replace b, a case of the same finding. A shorter plan is better
 // unless it fails less than half as often, and less than 30 % of the time; among plans of the same
-// length the one that surely fails more often is better, then the simpler one. Fresh runs replace
+// length the one that surely fails more often is better, then the simpler one. Measuring a plan again
+// makes it no better: the luckiest of many measurements would be kept. Fresh runs replace
 // runs that took part in choosing the plan, whatever the length: those flatter a plan, and a longer
 // one with fresh runs may be what is left after the shorter one did not hold.
 func Better(a, b *Case) bool {
@@ -170,8 +191,15 @@ func Better(a, b *Case) bool {
 	if a.Certificate.Fresh != b.Certificate.Fresh {
 		return fresh
 	}
-	if a.Certificate.Low != b.Certificate.Low {
-		return a.Certificate.Low > b.Certificate.Low
+	if a.Certificate.Runs == 0 || b.Certificate.Runs == 0 {
+		if a.Certificate.Runs != b.Certificate.Runs {
+			return a.Certificate.Runs > 0
+		}
+	} else if plantext.Print(a.Plan) == plantext.Print(b.Plan) {
+		return false
+	}
+	if surely(a, b) || surely(b, a) {
+		return surely(a, b)
 	}
 	return shrink.CostOf(a.Plan, nil).Less(shrink.CostOf(b.Plan, nil))
 }
@@ -180,3 +208,6 @@ func Better(a, b *Case) bool {
 func worthwhile(short, long *Case) bool {
 	return short.Certificate.Rate() >= min(reliable, long.Certificate.Rate()/2)
 }
+
+// surely reports whether a fails more often than b, so that it is no luck of the measurement.
+func surely(a, b *Case) bool { return a.Certificate.Low > b.Certificate.Rate() }

@@ -8,7 +8,9 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -24,6 +26,12 @@ func sample(detail string, steps int, failures, runs int) *Case {
 	for range steps {
 		c.Plan.Steps = append(c.Plan.Steps, model.Step{Client: "a", Action: "list"})
 	}
+	return c
+}
+
+// otherPlan makes the plan another one of the same length, that is no simpler.
+func otherPlan(c *Case) *Case {
+	c.Plan.Steps[0].Gap = time.Millisecond
 	return c
 }
 
@@ -194,7 +202,8 @@ func TestStore_KeepsTheBestCaseOfAFinding(t *testing.T) {
 	better := sample("truncated", 4, 25, 60)
 	better.Extra = []Header{{"note", "new"}}
 	require.Equal(t, path, add(better, Improved))
-	add(sample("truncated", 4, 50, 60), Improved)
+	add(sample("truncated", 4, 50, 60), Duplicate)
+	add(otherPlan(sample("truncated", 4, 50, 60)), Improved)
 
 	reopened, err := Open(dir, nil)
 	require.NoError(t, err)
@@ -210,6 +219,7 @@ func TestStore_KeepsTheBestCaseOfAFinding(t *testing.T) {
 func TestBetter(t *testing.T) {
 	t.Parallel()
 	search := func(c *Case) *Case { c.Certificate.Fresh = false; return c }
+	never := func(c *Case) *Case { c.Certificate = shrink.Certificate{}; return c }
 	for name, tc := range map[string]struct {
 		a, b *Case
 		want bool
@@ -220,7 +230,11 @@ func TestBetter(t *testing.T) {
 		"longer, but the other hardly fails":  {sample("x", 6, 30, 60), sample("x", 3, 3, 60), true},
 		"longer":                              {sample("x", 6, 60, 60), sample("x", 3, 30, 60), false},
 		"the same":                            {sample("x", 3, 30, 60), sample("x", 3, 30, 60), false},
-		"more often":                          {sample("x", 3, 40, 60), sample("x", 3, 30, 60), true},
+		"more often, measured again":          {sample("x", 3, 60, 60), sample("x", 3, 30, 60), false},
+		"more often, another plan":            {otherPlan(sample("x", 3, 40, 60)), sample("x", 3, 30, 60), true},
+		"perhaps more often, another plan":    {otherPlan(sample("x", 3, 33, 60)), sample("x", 3, 30, 60), false},
+		"measured against never measured":     {sample("x", 3, 1, 60), never(sample("x", 3, 0, 1)), true},
+		"never measured against measured":     {never(sample("x", 3, 0, 1)), sample("x", 3, 1, 60), false},
 		"fresh against search":                {sample("x", 3, 30, 60), search(sample("x", 3, 4, 4)), true},
 		"search against fresh":                {search(sample("x", 3, 4, 4)), sample("x", 3, 30, 60), false},
 		"shorter from a search not yet ended": {search(sample("x", 3, 4, 6)), sample("x", 9, 30, 60), true},
@@ -264,6 +278,69 @@ func TestStore_RemoveAndPromote(t *testing.T) {
 
 	_, err = Open(filepath.Join(dir, "bad.case"), nil)
 	require.Error(t, err)
+
+	require.NoError(t, s.Remove("bad"), "what cannot be read can be removed")
+	require.Empty(t, s.Broken())
+	for _, bad := range []string{"", "..", "../" + filepath.Base(dir) + "/" + c.Name, ".hidden"} {
+		require.ErrorContains(t, s.Remove(bad), "no case is called")
+	}
+	require.Equal(t, []string{c.Name + Ext}, files(t, dir))
+}
+
+func TestStore_RemovingTheBestLeavesTheNextBest(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	best, second := sample("truncated", 3, 30, 60), sample("truncated", 5, 30, 60)
+	for name, c := range map[string]*Case{"best": best, "second": second} {
+		text, err := c.Text()
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name+Ext), text, 0o600))
+	}
+	s, err := Open(dir, nil)
+	require.NoError(t, err)
+	require.Len(t, s.Cases(), 1)
+	path, err := s.Promote("second", filepath.Join(t.TempDir(), "suite"))
+	require.NoError(t, err)
+	promoted, err := Load(path, nil)
+	require.NoError(t, err)
+	require.Len(t, promoted.Plan.Steps, 5, "the one that was asked for")
+
+	require.NoError(t, s.Remove("best"))
+	c, ok := s.Find(best.Finding())
+	require.True(t, ok)
+	require.Equal(t, "second", c.Name)
+}
+
+func TestLoad_OnlyWhatCanBeACase(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	at := func(name string) string { return filepath.Join(dir, name) }
+	require.NoError(t, syscall.Mkfifo(at("pipe.case"), 0o600))
+	require.NoError(t, os.Symlink(at("gone"), at("dangling.case")))
+	require.NoError(t, os.Symlink("/dev/zero", at("zero.case")))
+	big := least + "# | " + strings.Repeat("x", MaxSize) + "\n"
+	require.NoError(t, os.WriteFile(at("big.case"), []byte(big), 0o600))
+	steps := strings.Replace(least, "a: stop b1\n", strings.Repeat("a: stop b1\n", MaxSteps+1), 1)
+	require.NoError(t, os.WriteFile(at("long.case"), []byte(steps), 0o600))
+	require.NoError(t, os.WriteFile(at("slow.case"), []byte(strings.Replace(least, "stop b1", "stop b1 gap=10000h", 1)), 0o600))
+
+	cases, broken, err := LoadDir(dir, nil)
+	require.NoError(t, err)
+	require.Empty(t, cases)
+	var said []string
+	for _, b := range broken {
+		var e *Error
+		require.ErrorAs(t, b, &e, "it tells the file")
+		said = append(said, strings.TrimPrefix(b.Error(), dir+"/"))
+	}
+	require.Equal(t, []string{
+		"big.case: not a case: it is larger than 1024 KiB",
+		"dangling.case: it is a link to a file that cannot be read: no such file or directory",
+		"long.case:1005:1: the plan has 1001 steps; at most 1000 are performed",
+		"pipe.case: not a case: it is no regular file",
+		"slow.case:5:12: gap=10000h0m0s is longer than 1m0s; nobody waits for that",
+		"zero.case: not a case: it is no regular file",
+	}, said)
 }
 
 // The cases in the regression suite must be readable and stand in the form chaos writes.

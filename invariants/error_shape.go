@@ -2,6 +2,8 @@ package invariants
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"chaos/model"
 )
@@ -25,27 +27,43 @@ func (errorShape) Check(f *Facts) []Finding {
 		if c.Outcome != model.Rejected {
 			continue
 		}
-		if wrong := shapeProblem(c); wrong != "" {
+		if wrong := shapeProblem(c, f.Contract.Shapes()); wrong != "" {
 			out = append(out, Finding{Call: c, State: noState, Detail: wrong,
 				Message: fmt.Sprintf("%s was refused with %d and a body with a problem (%s): %s", label(c), c.Status, wrong, short(c.Body)),
-				Allowed: "envelope, flat, string or status shape; codes of the table", Got: short(c.Body)})
+				Allowed: shapeNames(f.Contract.Shapes()) + " shape; codes of the table", Got: short(c.Body)})
 		}
 	}
 	return out
 }
 
-// shapeProblem says what is wrong with the body of a refusal, "" if nothing.
-func shapeProblem(c *model.Call) string {
+// shapeNames is "a, b or c".
+func shapeNames(shapes []model.ErrorShape) string {
+	var out []string
+	for _, s := range shapes {
+		out = append(out, string(s))
+	}
+	last := len(out) - 1
+	if last < 1 {
+		return strings.Join(out, "")
+	}
+	return strings.Join(out[:last], ", ") + " or " + out[last]
+}
+
+// shapeProblem says what is wrong with the body of a refusal, "" if nothing. It should have one of
+// the shapes.
+func shapeProblem(c *model.Call, shapes []model.ErrorShape) string {
 	body := model.ParseError(c.Body)
 	switch {
 	case body.Shape == model.ShapeText && clipped(c):
 		return ""
-	case body.Shape == model.ShapeEmpty && c.Op == model.OpAttach && c.Status < 500:
+	case body.Shape == model.ShapeEmpty && c.Op == model.OpAttach && c.Status < 500 && slices.Contains(shapes, model.ShapeFlat):
 		return "" // the API refuses upgrades with an empty body
 	case body.Shape == model.ShapeEmpty:
 		return "empty body"
 	case body.Shape == model.ShapeText:
 		return "plain text"
+	case !slices.Contains(shapes, body.Shape):
+		return string(body.Shape) + " shape"
 	case body.Message == "":
 		return "no message"
 	case body.Status != 0 && body.Status != c.Status:

@@ -41,7 +41,7 @@ func (execResolves) Check(f *Facts) []Finding {
 
 func (f *Facts) unresolved(x *Exec, c *model.Call, how string) Finding {
 	state := "running"
-	if f.Timeline(x.Start.Box).Over(x.Start.Invoke, c.Return) != model.Running {
+	if f.Timeline(x.Start.Box).Over(x.Start.Invoke, c.Return)&^f.calm() != 0 {
 		state = "changing"
 	}
 	return Finding{Call: c, Late: true, State: state, Detail: how, Action: model.OpExec, Also: []*model.Call{x.Start},

@@ -114,6 +114,19 @@ func (f *Facts) Undisturbed(x *Exec, until *model.Call) bool {
 	return !f.disturbed(x, until.Return).any()
 }
 
+// calm is the states in which an exec finds its box, or to which its box comes, without anybody else
+// doing anything. A box that was stopped under the exec has been stopping as well.
+func (f *Facts) calm() model.State {
+	s := model.Running
+	if f.life.Lazy {
+		s |= model.Fresh | model.Starting
+	}
+	if f.life.Autostart {
+		s |= model.Stopped | model.Starting
+	}
+	return s
+}
+
 // Deadline is when the exec must have ended, counted from its start.
 func (f *Facts) Deadline(x *Exec) int64 {
 	return x.Start.Return + int64(x.Start.Payload.Within(f.Meta.Limits.Grace)+f.Meta.Limits.Resolve)

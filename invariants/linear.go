@@ -73,8 +73,29 @@ func (f *Facts) operations(ref model.Ref) []porcupine.Operation {
 		}
 		end := f.life.Fence(f.Meta.Limits, c)
 		out = append(out, porcupine.Operation{ClientId: c.ID, Input: step{call: c, must: f.life.Must(c)}, Call: 2 * c.Invoke, Return: 2 * end})
-		if not := f.life.Unfinished(c); not != 0 {
+		not := f.life.Unfinished(c)
+		for _, other := range f.meets(ref, c) {
+			if other.Invoke <= end && end < f.life.Fence(f.Meta.Limits, other) {
+				not &^= f.life.Puts(other) // it may have begun the same anew before the answer arrived
+			}
+			if f.life.Restarts(c) && other.Op == model.OpStop { // after each stop once more
+				out = append(out, porcupine.Operation{ClientId: c.ID, Input: step{call: c}, Call: 2 * c.Invoke, Return: 2 * end})
+			}
+		}
+		if not != 0 {
 			out = append(out, porcupine.Operation{ClientId: -1 - c.ID, Input: step{not: not}, Call: 2*end + 1, Return: 2*end + 1})
+		}
+	}
+	return out
+}
+
+// meets returns the calls that may have changed box ref while c was under way.
+func (f *Facts) meets(ref model.Ref, c *model.Call) []*model.Call {
+	var out []*model.Call
+	for _, d := range f.OfBox(ref) {
+		took, known := f.decided[d.ID]
+		if d != c && f.life.Changes(d) && (took || !known) && d.Invoke <= f.life.Fence(f.Meta.Limits, c) && f.life.Fence(f.Meta.Limits, d) >= c.Invoke {
+			out = append(out, d)
 		}
 	}
 	return out

@@ -80,7 +80,7 @@ func (f *Facts) notStarted(ref model.Ref) []Finding {
 			continue
 		}
 		start := f.lastChange(calls, look)
-		if start == nil || start.Undecided() || look.Invoke < start.Return+int64(f.Meta.Limits.Converge) {
+		if start == nil || start.Outcome != model.OK || look.Invoke < start.Return+int64(f.Meta.Limits.Converge) {
 			continue
 		}
 		got := look.Boxes[0].Status

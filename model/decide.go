@@ -53,12 +53,16 @@ type decider struct {
 	open    map[[2]string]int // undecided calls, by operation and box
 	started map[string]int    // execs that the runner started and no answer accounts for, by box
 	logged  bool
+	joined  bool // an accepted stop may have had no job of its own: it joined one, or the box had stopped
 }
 
 func newDecider(h *History) *decider {
 	d := &decider{
 		made: map[string]bool{}, gone: map[string]bool{}, ids: map[string]string{}, creates: map[string]int{}, begun: map[[2]string]int{}, failed: map[[2]string]bool{},
 		ok: map[[2]string]int{}, open: map[[2]string]int{}, started: map[string]int{}, logged: h.Meta.ExecLogged,
+	}
+	if c, err := h.Meta.Contract(); err == nil {
+		d.joined = c.Lifecycle().SyncStop
 	}
 	answered := map[string]bool{}
 	for i := range h.Calls {
@@ -128,7 +132,7 @@ func (d *decider) job(c *Call) (took, known bool) {
 		return false, true
 	case c.Op == OpStart:
 		return false, false
-	case begun == ok:
+	case begun == ok && !(d.joined && c.Op == OpStop):
 		return false, true
 	case begun == ok+d.open[call]:
 		return true, true
@@ -143,7 +147,8 @@ func (d *decider) exec(c *Call) (took, known bool) {
 	extra := d.started[c.BoxID]
 	switch {
 	case extra == 0:
-		return false, true
+		// One that started no command may have started the box for it.
+		return false, d.begun[[2]string{jobOf[OpStart], c.BoxID}] == 0
 	case extra == d.open[[2]string{OpExec, c.BoxID}]:
 		return true, true
 	}

@@ -26,8 +26,7 @@ func (l Lifecycle) Changes(c *Call) bool {
 	case OpStart, OpStop, OpRemove:
 		return c.Variant == "" && (c.Outcome == OK || c.Undecided())
 	case OpExec:
-		// A command that cannot be started is refused after the box was.
-		return (l.Autostart || l.Lazy) && (c.Outcome == OK || c.Undecided() || c.Status == 422)
+		return (l.Autostart || l.Lazy) && (c.Outcome == OK || c.Undecided() || mayHaveStarted[c.Status])
 	}
 	return false
 }

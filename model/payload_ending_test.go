@@ -14,16 +14,6 @@ import (
 	"chaos/model"
 )
 
-// shells are the shells of this machine that a box may have.
-func shells() [][]string {
-	var out [][]string
-	for _, argv := range [][]string{{"sh"}, {"dash"}, {"bash"}, {"busybox", "sh"}} {
-		if _, err := exec.LookPath(argv[0]); err == nil {
-			out = append(out, argv)
-		}
-	}
-	return out
-}
 
 // signalled runs p in a shell, sends sig once its first line is there, and returns how it ended and
 // its standard output.

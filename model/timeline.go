@@ -76,6 +76,7 @@ type timelineSearch struct {
 	life    Lifecycle
 	configs map[config]bool
 	slots   [maxInFlight]*Call
+	ends    map[*Call]int64 // until when each call may take effect
 	out     *Timeline
 	decided Decisions
 	inexact bool
@@ -104,11 +105,11 @@ func (x *Index) Timeline(ref Ref, life Lifecycle, decided Decisions) *Timeline {
 			t.enter(e.call)
 		}
 		t.closure(ref)
-		t.look(live)
+		t.look(live, e.at)
 		if !e.enter {
 			t.leave(e.call)
 			delete(live, e.call)
-			t.look(live)
+			t.look(live, e.at)
 		}
 		t.out.points = append(t.out.points, point{e.at, t.union(0)})
 	}
@@ -129,6 +130,12 @@ func (t *timelineSearch) edges(x *Index, ref Ref) []edge {
 	var out []edge
 	for _, c := range x.About(ref) {
 		out = append(out, edge{c.Invoke, true, c}, edge{t.life.Fence(x.limits, c), false, c})
+	}
+	t.ends = map[*Call]int64{}
+	for _, e := range out {
+		if !e.enter {
+			t.ends[e.call] = e.at
+		}
 	}
 	sort.SliceStable(out, func(i, j int) bool {
 		if out[i].at != out[j].at {
@@ -171,7 +178,7 @@ func (t *timelineSearch) closure(ref Ref) {
 		}
 		add(c, t.life.Drift(c.state()))
 		for i, call := range t.slots {
-			if call != nil && c&taken(i) == 0 {
+			if call != nil && (c&taken(i) == 0 || t.life.Restarts(call)) {
 				add(c|taken(i), t.life.Next(call, ref, c.state()))
 			}
 		}
@@ -201,8 +208,14 @@ func (t *timelineSearch) leave(c *Call) {
 // without returns the situations that fit the end of c, which bit stands for.
 func (t *timelineSearch) without(c *Call, bit config, must bool) map[config]bool {
 	kept := map[config]bool{}
+	unfinished := t.life.Unfinished(c)
+	for _, other := range t.slots {
+		if other != nil && t.ends[other] > t.ends[c] {
+			unfinished &^= t.life.Puts(other) // it may have begun the same anew before the answer arrived
+		}
+	}
 	for cfg := range t.configs {
-		if (cfg&bit != 0 || !must) && t.life.Unfinished(c)&cfg.state() == 0 {
+		if (cfg&bit != 0 || !must) && unfinished&cfg.state() == 0 {
 			kept[cfg&^bit] = true
 		}
 	}
@@ -225,14 +238,17 @@ func (t *timelineSearch) after(c *Call, bit config) map[config]bool {
 }
 
 // look adds the states possible now to every live call. A call that changes the box saw it before
-// its own effect.
-func (t *timelineSearch) look(live map[*Call]bool) {
+// its own effect. One that may take effect later has its answer, if any, from before it returned.
+func (t *timelineSearch) look(live map[*Call]bool, now int64) {
 	for c := range live {
+		if c.Status != 0 && now > c.Return {
+			continue
+		}
 		var own config
 		if i := slices.Index(t.slots[:], c); i >= 0 && c.Op != OpGet && c.Op != OpList {
 			own = taken(i)
 		}
-		t.out.during[c.ID] |= t.union(own)
+		t.out.during[c.ID] |= t.union(own) | t.union(0)&t.life.Meets(c)
 	}
 }
 

@@ -115,3 +115,17 @@ func TestTimeline_TooManyCallsAtOnceConcludesNothing(t *testing.T) {
 	require.Empty(t, tl.Contradictions)
 	require.Equal(t, model.AnyState, tl.During(&h.Calls[3]))
 }
+
+// TestTimeline_AnAnswerIsFromBeforeItCame holds a server error whose effect may come later: what the
+// box is then has nothing to do with the answer.
+func TestTimeline_AnAnswerIsFromBeforeItCame(t *testing.T) {
+	failed := outcome(call(model.OpExec, 61, 62), model.Rejected)
+	failed.Status = 500
+	silent := outcome(call(model.OpExec, 61, 62), model.Unknown)
+	h := history(call(model.OpCreate, 10, 20), call(model.OpStop, 30, 40), shows(model.OpGet, 50, 60, "stopped"), failed, silent, call(model.OpRemove, 90, 100))
+	h.Meta.Limits = model.Limits{Call: 1000, Converge: 1000}
+	tl := model.NewTimeline(h, "b1", model.Cloud().Lifecycle(), nil)
+	require.Empty(t, tl.Contradictions)
+	require.Equal(t, model.Stopped, tl.During(&h.Calls[3]))
+	require.NotZero(t, tl.During(&h.Calls[4])&model.Gone, "without an answer it may still do something")
+}

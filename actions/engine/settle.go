@@ -101,8 +101,8 @@ func (r *run) changing(h *model.History, ref model.Ref, shown string) bool {
 	now := &model.History{Meta: h.Meta, Plan: h.Plan, Calls: r.rec.Calls()}
 	resolve(now)
 	end := model.NewTimeline(now, ref, r.engine.life, nil).End()
-	if shown != "running" && end == model.Starting {
-		return true
+	if shown != "running" && end&model.Starting != 0 && end&^(model.Starting|model.Running) == 0 {
+		return true // it may have come to run since it was looked at
 	}
 	if shown == "stopped" || end&model.Stopping == 0 {
 		return false

@@ -1,11 +1,9 @@
 package main
 
 import (
-	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -38,7 +36,8 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata/script", RequireExplicitExec: true, RequireUniqueNames: true, Setup: setup,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "refused": refused, "capture": capture, "json": checkJSON,
-			"begin": begin, "await": await, "end": end, "up": stackUp,
+			"begin": begin, "await": await, "awaiterr": awaitErr, "interrupt": interrupt, "end": end, "up": stackUp,
+			"serve": serve, "fifo": fifo,
 		},
 	})
 }
@@ -184,78 +183,4 @@ func at(doc any, path string) string {
 		return strconv.Itoa(len(x))
 	}
 	return fmt.Sprint(doc)
-}
-
-// background is a program that a script has begun and not ended.
-type background struct {
-	cmd    *exec.Cmd
-	stdout *bufio.Reader
-}
-
-// backgroundKey finds the *background of a script.
-type backgroundKey struct{}
-
-// begin: "begin program args…" starts a program and lets it run.
-func begin(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) == 0 {
-		ts.Fatalf("usage: begin program args…")
-	}
-	path, err := exec.LookPath(args[0])
-	ts.Check(err)
-	b := ts.Value(backgroundKey{}).(*background)
-	b.cmd = exec.Command(path, args[1:]...)
-	b.cmd.Dir = ts.MkAbs(".")
-	for _, k := range []string{"PATH", "HOME", "TMPDIR", "BOXLITE_API_KEY", "GORACE"} {
-		b.cmd.Env = append(b.cmd.Env, k+"="+ts.Getenv(k))
-	}
-	out, err := b.cmd.StdoutPipe()
-	ts.Check(err)
-	b.stdout = bufio.NewReader(out)
-	ts.Check(b.cmd.Start())
-	ts.Defer(func() { b.interrupt() })
-}
-
-// await: "await GLOB" waits for a file.
-func await(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 1 {
-		ts.Fatalf("usage: await GLOB")
-	}
-	require.Eventually(ts.Value(testKey{}).(testing.TB), func() bool {
-		found, err := filepath.Glob(ts.MkAbs(args[0]))
-		return err == nil && len(found) > 0
-	}, patience, 20*time.Millisecond, "no %s", args[0])
-}
-
-// end: "end CODE" does to the program begun what Ctrl-C does, and checks its exit code. What it has
-// printed on stdout and nobody has read is the last stdout.
-func end(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 1 {
-		ts.Fatalf("usage: end CODE")
-	}
-	rest, code := ts.Value(backgroundKey{}).(*background).interrupt()
-	_, err := io.WriteString(ts.Stdout(), rest)
-	ts.Check(err)
-	if strconv.Itoa(code) != args[0] {
-		ts.Fatalf("exit code %d, want %s", code, args[0])
-	}
-}
-
-// interrupt does nothing to a program that has ended.
-func (b *background) interrupt() (rest string, code int) {
-	if b.cmd.ProcessState != nil {
-		return "", b.cmd.ProcessState.ExitCode()
-	}
-	_ = b.cmd.Process.Signal(os.Interrupt)
-	text, _ := io.ReadAll(b.stdout)
-	_ = b.cmd.Wait() // its exit code says it all
-	return string(text), b.cmd.ProcessState.ExitCode()
-}
-
-// stackUp: "up args…" begins chaos stack up and sets URL and KEY to what it prints.
-func stackUp(ts *testscript.TestScript, neg bool, args []string) {
-	begin(ts, neg, append([]string{"chaos", "stack", "up", "--json"}, args...))
-	var addr struct{ URL, Key string }
-	ts.Check(json.NewDecoder(ts.Value(backgroundKey{}).(*background).stdout).Decode(&addr))
-	ts.Setenv("URL", addr.URL)
-	ts.Setenv("KEY", addr.Key)
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"chaos/model"
 	"chaos/stack/embedded/bugs"
 	"chaos/stack/embedded/sandbox"
 )
@@ -21,6 +22,10 @@ const (
 // isolation and the best journal that the machine allows.
 type Options struct {
 	Bugs bugs.Set
+	// Profile is the kind of server to play: "cloud" or "serve"; "" = cloud.
+	Profile string
+	// Flags are where the contract differs from the profile's own. Contract tells which can be had.
+	Flags model.Flags
 	// Dir is where the private directory of the stack is made; "" = the system's place for temporary
 	// files. It must exist. A journald of its own needs a path below 80 bytes.
 	Dir string

@@ -113,6 +113,7 @@ func (k *keeper) start(ctx context.Context) error {
 	k.api, err = startService(ctx, api.Role, k.order.ID, dir, api.Config{
 		Keys:        []api.Key{{Key: k.order.Key, Org: Org}, {Key: k.order.OtherKey, Org: OtherOrg}},
 		RunnerToken: k.order.RunnerToken, Bugs: k.order.Bugs, Log: k.logAddr, StackID: k.order.ID,
+		Profile: k.order.Profile, Autostart: k.order.Autostart,
 		BoxLimit: k.order.BoxLimit, CreateDelayMillis: int(k.order.CreateDelay.Milliseconds()),
 	})
 	if err != nil {
@@ -160,10 +161,14 @@ func (k *keeper) isolation() sandbox.Mode {
 		return mode
 	}
 	mode, why := sandbox.Probe()
-	if why != "" {
-		why = " (" + why + ")"
+	switch {
+	case why == "":
+		k.note("boxes: %v", mode)
+	case mode == sandbox.UserNamespaces && os.Geteuid() != 0: // why not better needs no saying
+		k.note("boxes: %v, as for everybody but root", mode)
+	default:
+		k.note("boxes: %v (%s)", mode, why)
 	}
-	k.note("boxes: %v%s", mode, why)
 	return mode
 }
 

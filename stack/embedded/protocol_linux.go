@@ -20,6 +20,8 @@ type order struct {
 	ID          string        `json:"id"`
 	Dir         string        `json:"dir"`
 	Bugs        string        `json:"bugs"`
+	Profile     string        `json:"profile"`
+	Autostart   bool          `json:"autostart"`
 	BoxLimit    int           `json:"box_limit"`
 	FileJournal bool          `json:"file_journal"`
 	Sandbox     *int          `json:"sandbox"`

@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"chaos/model"
 	"chaos/stack/embedded/bugs"
 	"chaos/stack/embedded/child"
 	"chaos/stack/journal"
@@ -23,10 +24,11 @@ import (
 
 // Stack is a running embedded stack. Its methods may be called at the same time.
 type Stack struct {
-	order order
-	bugs  bugs.Set
-	ready report
-	log   journal.Reader
+	order    order
+	bugs     bugs.Set
+	contract model.Contract
+	ready    report
+	log      journal.Reader
 
 	cmd    *exec.Cmd
 	input  io.WriteCloser
@@ -55,11 +57,16 @@ func Start(ctx context.Context, o Options) (*Stack, error) {
 }
 
 func start(ctx context.Context, o Options) (*Stack, error) {
+	contract, err := o.Contract()
+	if err != nil {
+		return nil, err
+	}
 	s := &Stack{
-		bugs: o.Bugs, errors: &tail{}, dead: make(chan error, 8),
+		bugs: o.Bugs, contract: contract, errors: &tail{}, dead: make(chan error, 8),
 		readied: make(chan report, 1), ended: make(chan struct{}), stopping: make(chan struct{}),
 		order: order{
-			ID: secret("")[:16], Bugs: o.Bugs.String(), BoxLimit: o.BoxLimit, FileJournal: o.ForceFileJournal,
+			ID: secret("")[:16], Bugs: o.Bugs.String(), Profile: contract.Profile, Autostart: contract.Lifecycle().Autostart,
+			BoxLimit: o.BoxLimit, FileJournal: o.ForceFileJournal,
 			CreateDelay: o.CreateDelay, Sync: o.SyncInterval,
 			Key: secret("blk_live_"), OtherKey: secret("blk_live_"), RunnerToken: secret(""),
 		},
@@ -186,7 +193,12 @@ func (s *Stack) waitReady(ctx context.Context) error {
 }
 
 // URL is the base address of the API, without /v1.
-func (s *Stack) URL() string { return "http://" + s.ready.API + "/api" }
+func (s *Stack) URL() string {
+	if s.contract.Profile == "serve" {
+		return "http://" + s.ready.API
+	}
+	return "http://" + s.ready.API + "/api"
+}
 
 // Key is an API key of organization Org.
 func (s *Stack) Key() string { return s.order.Key }
@@ -211,6 +223,9 @@ func (s *Stack) Notes() []string { return slices.Clone(s.ready.Notes) }
 
 // Bugs are the seeded bugs that are switched on.
 func (s *Stack) Bugs() bugs.Set { return s.bugs }
+
+// Contract is what the stack keeps when no bug is switched on.
+func (s *Stack) Contract() model.Contract { return s.contract }
 
 // PIDs are the processes of the stack itself.
 func (s *Stack) PIDs() PIDs { return s.ready.PIDs }

@@ -39,10 +39,10 @@ func (t *Target) Close() { t.client.Close() }
 func (t *Target) Client() *stack.Client { return t.client }
 
 // Profile implements stack.Target.
-func (t *Target) Profile() string { return "cloud" }
+func (t *Target) Profile() string { return t.stack.Contract().Profile }
 
 // Flags implements stack.Target.
-func (t *Target) Flags() model.Flags { return nil }
+func (t *Target) Flags() model.Flags { return t.stack.Contract().Changed() }
 
 // Limits implements stack.Target.
 func (t *Target) Limits() model.Limits { return limits }
@@ -58,10 +58,14 @@ func (t *Target) Dead() <-chan error { return t.stack.Dead() }
 
 // Describe implements stack.Target.
 func (t *Target) Describe() string {
-	if b := t.stack.Bugs().String(); b != "" {
-		return "embedded +" + b
+	what := "embedded"
+	if c := t.stack.Contract(); c.String() != "cloud" {
+		what += " " + c.String()
 	}
-	return "embedded"
+	if b := t.stack.Bugs().String(); b != "" {
+		what += " +" + b
+	}
+	return what
 }
 
 // Journal implements stack.Target.

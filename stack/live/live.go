@@ -4,12 +4,14 @@
 package live
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
 	"net/url"
+	"strings"
 	"time"
 
 	"chaos/model"
@@ -20,22 +22,34 @@ import (
 type Config struct {
 	URL string // base without /v1, e.g. http://127.0.0.1:3000/api
 	Key string // bearer token
+	// Profile and Flags are the contract that the stack is judged by; "" is cloud, and a flag that is
+	// not given is the profile's own.
+	Profile string
+	Flags   model.Flags
 }
 
 // limits are generous: a create waits up to 30 s for its box to boot, and the caller must wait
 // longer than the server does.
 var limits = model.Limits{Call: 75 * time.Second, Resolve: 20 * time.Second, Grace: 2 * time.Second, Converge: 40 * time.Second, Stall: 2 * time.Second}
 
+// answerLimit is how long the stack may take to say who we are; a variable for tests only.
+var answerLimit = 10 * time.Second
+
 // Target is a live stack.
 type Target struct {
-	client *stack.Client
-	dead   chan error
+	client   *stack.Client
+	contract model.Contract
+	dead     chan error
 }
 
 var _ stack.Target = (*Target)(nil)
 
 // Connect looks at the stack and returns it as a target. The path prefix is what /v1/me says.
 func Connect(ctx context.Context, cfg Config) (*Target, error) {
+	contract, ok := model.Lookup(cmp.Or(cfg.Profile, "cloud"), cfg.Flags)
+	if !ok {
+		return nil, &ConfigError{fmt.Sprintf("no profile is called %q; want %s", cfg.Profile, strings.Join(model.Profiles(), ", "))}
+	}
 	u, err := url.Parse(cfg.URL)
 	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
 		return nil, &ConfigError{fmt.Sprintf("stack URL %q is not an http or https URL, like http://127.0.0.1:3000/api", cfg.URL)}
@@ -46,11 +60,14 @@ func Connect(ctx context.Context, cfg Config) (*Target, error) {
 	if !loopback(u.Hostname()) {
 		return nil, &ConfigError{fmt.Sprintf("stack URL %q is not on this machine; only loopback addresses may be tested", cfg.URL)}
 	}
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	bounded, cancel := context.WithTimeout(ctx, answerLimit)
 	defer cancel()
 	probe := stack.New(stack.Endpoint{URL: cfg.URL, Key: cfg.Key})
 	defer probe.Close()
-	res, err := probe.Do(ctx, stack.Request{Method: "GET", Path: "/me"})
+	res, err := probe.Do(bounded, stack.Request{Method: "GET", Path: "/me"})
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		return nil, fmt.Errorf("reach stack: GET %s/v1/me: no answer in %d s", strings.TrimRight(cfg.URL, "/"), int(answerLimit.Seconds()))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("reach stack: %w", err)
 	}
@@ -63,7 +80,7 @@ func Connect(ctx context.Context, cfg Config) (*Target, error) {
 	if res.Status != 200 || json.Unmarshal(res.Body, &me) != nil {
 		return nil, fmt.Errorf("reach stack: GET /v1/me answered %d and not who we are: is this a BoxLite API?", res.Status)
 	}
-	return &Target{client: stack.New(stack.Endpoint{URL: cfg.URL, Key: cfg.Key, Prefix: me.PathPrefix}), dead: make(chan error)}, nil
+	return &Target{client: stack.New(stack.Endpoint{URL: cfg.URL, Key: cfg.Key, Prefix: me.PathPrefix}), contract: contract, dead: make(chan error)}, nil
 }
 
 // ConfigError is a mistake of whoever configured the target.
@@ -92,16 +109,21 @@ func (t *Target) Close() { t.client.Close() }
 func (t *Target) Client() *stack.Client { return t.client }
 
 // Profile implements stack.Target.
-func (t *Target) Profile() string { return "cloud" }
+func (t *Target) Profile() string { return t.contract.Profile }
 
 // Flags implements stack.Target.
-func (t *Target) Flags() model.Flags { return nil }
+func (t *Target) Flags() model.Flags { return t.contract.Changed() }
 
 // Limits implements stack.Target.
 func (t *Target) Limits() model.Limits { return limits }
 
 // Describe implements stack.Target. The key never appears.
-func (t *Target) Describe() string { return t.client.Endpoint().URL }
+func (t *Target) Describe() string {
+	if c := t.contract.String(); c != "cloud" {
+		return t.client.Endpoint().URL + " as " + c
+	}
+	return t.client.Endpoint().URL
+}
 
 // Journal implements stack.Target: the log of a runner elsewhere is not read.
 func (t *Target) Journal() stack.JournalSource { return nil }

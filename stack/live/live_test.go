@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -110,4 +111,17 @@ func TestTarget_ClaimsNothingItCannotSee(t *testing.T) {
 	l := target.Limits()
 	require.Greater(t, l.Call.Seconds(), 30.0, "a create may take 30 s to be answered")
 	require.Positive(t, min(l.Resolve, l.Converge, l.Stall))
+}
+
+func TestConnect_DoesNotWaitForEver(t *testing.T) {
+	t.Cleanup(live.SetAnswerLimit(time.Millisecond))
+	over := make(chan struct{})
+	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-over }))
+	t.Cleanup(func() {
+		close(over)
+		s.Close()
+	})
+	_, err := live.Connect(t.Context(), live.Config{URL: s.URL + "/api/", Key: key})
+	require.EqualError(t, err, "reach stack: GET "+s.URL+"/api/v1/me: no answer in 0 s")
+	require.False(t, live.IsConfig(err))
 }

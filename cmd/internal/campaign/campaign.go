@@ -43,6 +43,9 @@ type Finding struct {
 	Added  corpus.Added
 	Path   string // of the case, "" if there is no corpus
 	Case   *corpus.Case
+	// Small is the violation as the plan of Case shows it, with that plan's refs; nil if that plan has
+	// not been performed since it was chosen.
+	Small *model.Violation
 }
 
 // Events hears what happens in a campaign. Its methods are not called concurrently.
@@ -129,7 +132,9 @@ func (c *Campaign) handle(ctx context.Context, f Failure, known map[model.Signat
 	}
 	began := time.Now()
 	var saveErr error
-	res, err := shrink.Shrink(ctx, f.Plan, c.Rig.Predicate(f.Violation.Signature), shrink.Options{
+	bounded, cancel := c.bounded(ctx)
+	defer cancel()
+	res, err := shrink.Shrink(bounded, f.Plan, c.Rig.Predicate(f.Violation.Signature), shrink.Options{
 		Parallel: max(1, c.Config.Shrink.Parallel), Budget: c.Config.Shrink.Budget, Vocab: actions.Vocabulary{}, Focus: boxesOf(f),
 		OnBetter: func(p shrink.Progress) {
 			c.Events.Better(f, p)
@@ -149,13 +154,22 @@ func (c *Campaign) handle(ctx context.Context, f Failure, known map[model.Signat
 	return finding, err
 }
 
+// bounded returns a context for shrinking one finding. The shrinker keeps its budget by starting
+// nothing after it; the context ends what hangs then.
+func (c *Campaign) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	if c.Config.Shrink.Budget <= 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, c.Config.Shrink.Budget+CleanupLimit)
+}
+
 // saved returns the case that an earlier run has shrunk and certified for the same finding: doing it
 // again would only cost search time.
 func (c *Campaign) saved(f Failure) (*corpus.Case, bool) {
 	if c.Store == nil {
 		return nil, false
 	}
-	old, ok := c.Store.Find((&corpus.Case{Signature: f.Violation.Signature, Bugs: c.Bugs}).Finding())
+	old, ok := c.Store.Find((&corpus.Case{Signature: f.Violation.Signature, Bugs: c.Bugs, Profile: c.Rig.contract.Profile, Flags: c.Rig.contract.Changed().String()}).Finding())
 	return old, ok && old.Certificate.Fresh && old.Certificate.Failures > 0
 }
 
@@ -175,11 +189,13 @@ func (c *Campaign) finish(ctx context.Context, finding *Finding, known map[model
 		what += ", " + res.Stopped
 	}
 	cs := c.newCase(f, end.Plan, end.Certificate, what)
+	var small *model.Violation
 	// What a plan this small shows besides is the same bug by another name.
 	if h, v, err := c.again(ctx, end.Plan, f.Violation.Signature); err == nil && h != nil {
 		for _, x := range v.Violations {
 			if x.Signature == f.Violation.Signature {
 				cs.Excerpt = c.Excerpt(h, x)
+				small = &x
 			} else if !known[x.Signature] && !res.Flaky {
 				known[x.Signature] = true
 				cs.Extra = append(cs.Extra, corpus.Header{Key: "also", Value: x.Signature.String()})
@@ -189,11 +205,17 @@ func (c *Campaign) finish(ctx context.Context, finding *Finding, known map[model
 	if other != "" {
 		cs.Extra = append(cs.Extra, corpus.Header{Key: "shortest", Value: other})
 	}
-	return c.save(finding, cs)
+	err := c.save(finding, cs)
+	if samePlan(finding.Case.Plan, end.Plan) {
+		finding.Small = small
+	}
+	return err
 }
 
 // again performs p until it fails with sig, a few times at most, to have a history of the minimal plan.
 func (c *Campaign) again(ctx context.Context, p model.Plan, sig model.Signature) (*model.History, model.Verdict, error) {
+	ctx, cancel := context.WithTimeout(ctx, CleanupLimit)
+	defer cancel()
 	for range 30 {
 		h, v, err := c.Rig.Perform(ctx, p, 0)
 		if err != nil || v.Has(sig) {
@@ -209,7 +231,8 @@ func samePlan(a, b model.Plan) bool {
 
 func (c *Campaign) newCase(f Failure, p model.Plan, cert shrink.Certificate, shrunk string) *corpus.Case {
 	return &corpus.Case{
-		Signature: f.Violation.Signature, Promise: f.Violation.Promise, Build: c.Build, Bugs: c.Bugs, Certificate: cert, Shrunk: shrunk, Plan: p,
+		Signature: f.Violation.Signature, Promise: f.Violation.Promise, Build: c.Build, Bugs: c.Bugs,
+		Profile: c.Rig.contract.Profile, Flags: c.Rig.contract.Changed().String(), Certificate: cert, Shrunk: shrunk, Plan: p,
 		Found:   fmt.Sprintf("%s, campaign seed %d, plan %d", f.History.Meta.Began.UTC().Format("2006-01-02"), c.Config.Seed, f.Index),
 		Excerpt: c.Excerpt(f.History, f.Violation),
 	}

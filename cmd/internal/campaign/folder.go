@@ -8,10 +8,14 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"chaos/model"
 	"chaos/model/plantext"
 )
+
+// runFile says what the run of a folder was; whoever makes it owns the folder.
+const runFile = "run.json"
 
 // Files of one saved history.
 const (
@@ -37,13 +41,45 @@ type Folder struct {
 	violated int
 }
 
-// OpenFolder makes dir if it is missing. A folder of an earlier run is refused rather than mixed up.
-func OpenFolder(dir string) (*Folder, error) {
+// RunInfo is what a run folder says of its run.
+type RunInfo struct {
+	Began time.Time `json:"began"`
+	Stack string    `json:"stack"`
+	Seed  int64     `json:"seed"`
+	Chaos string    `json:"chaos"` // version of the program
+}
+
+// TakenError is a folder that belongs to another run already.
+type TakenError struct{ Dir string }
+
+func (e *TakenError) Error() string {
+	return fmt.Sprintf("folder %s is not empty; name a new one", e.Dir)
+}
+
+// OpenFolder makes dir if it is missing and claims it for one run. A folder of another run is refused
+// with a TakenError rather than mixed up, even if both runs come at the same moment.
+func OpenFolder(dir string, info RunInfo) (*Folder, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("make run folder: %w", err)
 	}
 	if err := Vacant(dir); err != nil {
 		return nil, err
+	}
+	text, err := json.MarshalIndent(info, "", "  ")
+	if err != nil {
+		return nil, err
+	}
+	// Of all who see the folder empty, one makes this file.
+	f, err := os.OpenFile(filepath.Join(dir, runFile), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if errors.Is(err, fs.ErrExist) {
+		return nil, &TakenError{dir}
+	}
+	if err == nil {
+		_, err = f.Write(append(text, '\n'))
+		err = errors.Join(err, f.Close())
+	}
+	if err != nil {
+		return nil, fmt.Errorf("claim run folder: %w", err)
 	}
 	return &Folder{dir: dir}, nil
 }
@@ -57,7 +93,7 @@ func Vacant(dir string) error {
 	case err != nil:
 		return fmt.Errorf("read run folder: %w", err)
 	case len(entries) > 0:
-		return fmt.Errorf("folder %s is not empty; name a new one", dir)
+		return &TakenError{dir}
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -31,7 +32,7 @@ func saved(t *testing.T, dir string) []Saved {
 
 func openFolder(t *testing.T) *Folder {
 	t.Helper()
-	f, err := OpenFolder(filepath.Join(t.TempDir(), "new", "run"))
+	f, err := OpenFolder(filepath.Join(t.TempDir(), "new", "run"), RunInfo{})
 	require.NoError(t, err)
 	return f
 }
@@ -98,19 +99,19 @@ func TestFolder_IsNotSharedByRuns(t *testing.T) {
 	f := openFolder(t)
 	_, err := f.Save(history(t, 1))
 	require.NoError(t, err)
-	_, err = OpenFolder(f.Dir())
+	_, err = OpenFolder(f.Dir(), RunInfo{})
 	require.ErrorContains(t, err, f.Dir()+" is not empty")
 	require.ErrorContains(t, Vacant(f.Dir()), "is not empty")
 
 	empty := t.TempDir()
 	require.NoError(t, Vacant(empty))
 	require.NoError(t, Vacant(filepath.Join(empty, "none")))
-	_, err = OpenFolder(empty)
+	_, err = OpenFolder(empty, RunInfo{})
 	require.NoError(t, err)
 
 	file := filepath.Join(empty, "file")
 	require.NoError(t, os.WriteFile(file, nil, 0o644))
-	_, err = OpenFolder(filepath.Join(file, "below"))
+	_, err = OpenFolder(filepath.Join(file, "below"), RunInfo{})
 	require.ErrorContains(t, err, file)
 	require.Error(t, Vacant(file))
 }
@@ -147,4 +148,30 @@ func TestReadFolder_ReadsWhatItCan(t *testing.T) {
 	errs = ReadFolder(filepath.Join(f.Dir(), "none"), actions.Vocabulary{}, func(Saved) { t.Error("nothing to read") })
 	require.Len(t, errs, 1)
 	require.ErrorIs(t, errs[0], os.ErrNotExist)
+}
+
+// TestOpenFolder_OneRunGetsIt lets many runs want one folder at the same moment.
+func TestOpenFolder_OneRunGetsIt(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "wanted", "by", "all")
+	var wg sync.WaitGroup
+	errs := make([]error, 32)
+	for i := range errs {
+		wg.Go(func() { _, errs[i] = OpenFolder(dir, RunInfo{Stack: "embedded", Seed: int64(i)}) })
+	}
+	wg.Wait()
+	got := -1
+	for i, err := range errs {
+		if err == nil {
+			require.Equal(t, -1, got, "two runs got one folder")
+			got = i
+			continue
+		}
+		var taken *TakenError
+		require.ErrorAs(t, err, &taken)
+	}
+	require.NotEqual(t, -1, got)
+	text, err := os.ReadFile(filepath.Join(dir, runFile))
+	require.NoError(t, err)
+	require.Contains(t, string(text), fmt.Sprintf(`"seed": %d`, got))
+	require.Contains(t, string(text), `"stack": "embedded"`)
 }

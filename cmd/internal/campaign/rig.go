@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync/atomic"
+	"time"
 
 	"chaos/actions"
 	"chaos/actions/engine"
@@ -22,6 +23,8 @@ type Rig struct {
 	contract model.Contract
 	run      string
 	serial   atomic.Int64
+	grace    time.Duration // cleanupLimit, but for tests
+	flying   flying
 	// Save, if set, is given every history before it is judged, and afterwards its verdict.
 	Save func(*model.History) (done func(model.Verdict), err error)
 }
@@ -35,7 +38,7 @@ func NewRig(target stack.Target) (*Rig, error) {
 	// Names must not clash with boxes of other runs on a shared stack, so this is not seeded; it has
 	// no influence on what a plan does.
 	run := fmt.Sprintf("chaos-%06x", rand.Uint32()&0xffffff)
-	return &Rig{engine: engine.New(target, actions.Get), contract: contract, run: run}, nil
+	return &Rig{engine: engine.New(target, actions.Get), contract: contract, run: run, grace: CleanupLimit}, nil
 }
 
 // Close stops what the rig started.
@@ -48,7 +51,7 @@ func (r *Rig) Perform(ctx context.Context, p model.Plan, seed int64) (*model.His
 
 func (r *Rig) perform(ctx context.Context, p model.Plan, seed int64, save func(*model.History) (func(model.Verdict), error)) (*model.History, model.Verdict, error) {
 	token := fmt.Sprintf("%s-%d", r.run, r.serial.Add(1))
-	h, err := r.engine.Run(ctx, p, token, seed)
+	h, err := r.attempt(ctx, p, token, seed)
 	if err != nil {
 		return nil, model.Verdict{}, err
 	}

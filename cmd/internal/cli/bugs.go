@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"chaos/cmd/internal/report"
 	"chaos/stack/embedded/bugs"
 )
 
@@ -19,6 +20,7 @@ type bugView struct {
 	Mechanism string `json:"mechanism"`
 	Promise   string `json:"promise"`
 	MinSteps  int    `json:"min_steps,omitempty"`
+	Contract  string `json:"contract,omitempty"` // flags under which it shows
 }
 
 func (a *app) bugsCmd() *cobra.Command {
@@ -51,9 +53,12 @@ func (a *app) bugsCmd() *cobra.Command {
 			}
 			fmt.Fprintf(a.out, "%s: %s\n  reference  %s\n  in         %s\n  mechanism  %s\n  promise    %s\n", b.ID, b.Title, b.Reference, b.Where, b.Mechanism, b.Promise)
 			if b.MinSteps > 0 {
-				fmt.Fprintf(a.out, "  shortest   %d steps\n", b.MinSteps)
+				fmt.Fprintf(a.out, "  shortest   %s\n", report.Count(b.MinSteps, "step"))
 			}
-			fmt.Fprintf(a.out, "  find it    %s run --bug %s --duration 1m\n", self(), b.ID)
+			if b.Contract != "" {
+				fmt.Fprintf(a.out, "  only with  --contract %s, which run and prove then choose by themselves\n", b.Contract)
+			}
+			fmt.Fprintf(a.out, "  find it    %s\n", command("run", "--bug", string(b.ID), "--duration", "1m"))
 			return nil
 		},
 	}
@@ -62,7 +67,7 @@ func (a *app) bugsCmd() *cobra.Command {
 }
 
 func view(b bugs.Bug) bugView {
-	return bugView{string(b.ID), b.Title, b.Reference, b.Where, b.Mechanism, b.Promise, b.MinSteps}
+	return bugView{string(b.ID), b.Title, b.Reference, b.Where, b.Mechanism, b.Promise, b.MinSteps, b.Contract}
 }
 
 func writeJSON(w interface{ Write([]byte) (int, error) }, v any) error {

@@ -7,13 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"os"
-	"os/signal"
 	"strings"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"chaos/cmd/internal/campaign"
 	"chaos/stack/live"
@@ -42,25 +42,34 @@ func usagef(format string, args ...any) error { return &usage{fmt.Sprintf(format
 
 // app is what subcommands share.
 type app struct {
-	out, err io.Writer
-	terminal bool // err is a terminal: progress may redraw its line
+	out, err *guard
+	line     *statusLine
+	stack    atomic.Pointer[openStack] // the stack that is worked on, nil = none
+}
+
+func newApp(stdout, stderr io.Writer) *app {
+	line := newStatusLine(stderr)
+	return &app{out: &guard{w: stdout, line: line}, err: &guard{w: stderr, line: line}, line: line}
 }
 
 // Main runs the program and returns its exit code.
 func Main(args []string, stdout, stderr io.Writer) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// The HTTP library logs what it makes of servers that misbehave, in the middle of everything.
+	log.SetOutput(io.Discard)
+	a := newApp(stdout, stderr)
+	ctx, stop := a.interruptible()
 	defer stop()
-	// The first Ctrl-C ends the run in good order, the second one at once.
-	context.AfterFunc(ctx, stop)
-	a := &app{out: stdout, err: stderr}
-	if f, ok := stderr.(*os.File); ok {
-		a.terminal = term.IsTerminal(int(f.Fd()))
-	}
 	root := a.root()
 	root.SetArgs(args)
-	root.SetOut(stdout)
-	root.SetErr(stderr)
-	return a.code(root.ExecuteContext(ctx))
+	root.SetOut(a.out)
+	root.SetErr(a.err)
+	code := a.code(root.ExecuteContext(ctx))
+	// Whoever reads the output must not take a part of it for all.
+	if err := a.out.close(); err != nil && code == ExitOK {
+		a.complain(fmt.Errorf("write stdout: %w", err))
+		code = ExitBroken
+	}
+	return code
 }
 
 func (a *app) root() *cobra.Command {
@@ -71,10 +80,13 @@ time), performs them against a stack, judges everything that came back, shrinks 
 few lines, saves it, and replays it for ever.
 
 Exit codes: 0 nothing found, 1 violation found or a replayed case still fails, 2 usage or bad input,
-3 stack or harness broken, 4 inconclusive.`,
+3 stack or harness broken, 4 inconclusive, also when Ctrl-C came before anything was found. A second
+Ctrl-C quits at once, with 130.`,
+		Version:       version(),
 		SilenceErrors: true, SilenceUsage: true, Args: noCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	root.SetVersionTemplate("chaos {{.Version}}\n")
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetHelpCommand(helpCmd(root))
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
@@ -147,15 +159,15 @@ func (a *app) code(err error) int {
 		return ExitOK
 	case errors.As(err, &e):
 		return int(e)
+	case errors.Is(err, context.Canceled):
+		fmt.Fprintln(a.err, "chaos: interrupted")
+		return ExitInconclusive
 	case errors.As(err, &start), errors.As(err, &broken):
 		a.complain(err)
 		return ExitBroken
 	case errors.As(err, &u), live.IsConfig(err), errors.Is(err, os.ErrPermission), errors.Is(err, os.ErrNotExist), errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.EROFS):
 		a.complain(err)
 		return ExitUsage
-	case errors.Is(err, context.Canceled):
-		fmt.Fprintln(a.err, "chaos: interrupted")
-		return ExitInconclusive
 	}
 	a.complain(err)
 	return ExitBroken
@@ -171,11 +183,3 @@ func (a *app) complain(err error) {
 }
 
 func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
-
-// self is how the user starts this program again.
-func self() string {
-	if exe, err := os.Executable(); err == nil && strings.Contains(exe, "/go-build") {
-		return "go run ./cmd/chaos"
-	}
-	return os.Args[0]
-}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -34,9 +35,12 @@ func TestCode_OneLineAndAnExitCode(t *testing.T) {
 		{&deadStack{errors.New("api ended")}, ExitBroken, "chaos: the stack has ended by itself: api ended\n"},
 		{errors.New("anything else"), ExitBroken, "chaos: anything else\n"},
 		{fmt.Errorf("get: %w", context.Canceled), ExitInconclusive, "chaos: interrupted\n"},
+		{&startError{fmt.Errorf("start embedded stack: %w", context.Canceled)}, ExitInconclusive, "chaos: interrupted\n"},
+		{&startError{errors.New("start embedded stack: no room")}, ExitBroken, "chaos: start embedded stack: no room\n"},
+		{errors.New("answered \x1b[2J"), ExitBroken, "chaos: answered \\u001b[2J\n"},
 	} {
 		var out strings.Builder
-		a := &app{err: &out}
+		a := newApp(io.Discard, &out)
 		require.Equal(t, c.code, a.code(c.err), "%v", c.err)
 		require.Equal(t, c.text, out.String())
 	}
@@ -60,6 +64,7 @@ func TestSummary_CodeAndClaim(t *testing.T) {
 		"interrupted":                  {summary{stats: done, interrupted: true}, ExitInconclusive, "interrupted; nothing was found in 300 plans"},
 		"found":                        {summary{stats: done, findings: finding}, ExitViolation, "1 finding"},
 		"found, then interrupted":      {summary{stats: done, findings: finding, interrupted: true}, ExitViolation, "1 finding"},
+		"hangs":                        {summary{givenUp: 3}, ExitInconclusive, "nothing: the stack did not answer, and no plan came to an end"},
 		"found two":                    {summary{stats: done, findings: []*campaign.Finding{{}, {}}}, ExitViolation, "2 findings"},
 		"stack dead":                   {summary{stats: done, err: &deadStack{errors.New("x")}}, ExitBroken, "nothing: the stack or the harness is broken"},
 		"found, then the stack died":   {summary{stats: done, findings: finding, err: &deadStack{errors.New("x")}}, ExitViolation, "1 finding"},
@@ -82,9 +87,9 @@ func TestReplayCode(t *testing.T) {
 		{[]corpus.Verdict{corpus.Stale, corpus.Failed}, ExitViolation},
 		{[]corpus.Verdict{corpus.Flaky, corpus.Stale}, ExitViolation},
 	} {
-		var reports []corpus.Report
+		var reports []replayed
 		for _, v := range c.verdicts {
-			reports = append(reports, corpus.Report{Verdict: v})
+			reports = append(reports, replayed{Report: corpus.Report{Verdict: v}})
 		}
 		require.Equal(t, c.code, replayCode(reports), "%v", c.verdicts)
 	}
@@ -134,10 +139,11 @@ func requireOnly(t *testing.T, dir, name string) {
 
 func TestParseStack(t *testing.T) {
 	for text, want := range map[string]stackFlags{
-		"embedded":                             {stack: "embedded"},
-		" embedded  --bug stdout-race ":        {stack: "embedded", bugs: "stdout-race"},
-		"--bug=stdout-race,exit-zero embedded": {stack: "embedded", bugs: "stdout-race,exit-zero"},
-		"http://127.0.0.1:3000/api --key K":    {stack: "http://127.0.0.1:3000/api", key: "K"},
+		"embedded":                              {stack: "embedded"},
+		" embedded  --bug stdout-race ":         {stack: "embedded", bugs: "stdout-race"},
+		"--bug=stdout-race,exit-zero embedded":  {stack: "embedded", bugs: "stdout-race,exit-zero"},
+		"embedded --bug stdout-race, exit-zero": {stack: "embedded", bugs: "stdout-race,exit-zero"},
+		"http://127.0.0.1:3000/api --key K":     {stack: "http://127.0.0.1:3000/api", key: "K"},
 	} {
 		got, err := parseStack("--base", text)
 		require.NoError(t, err)
@@ -145,54 +151,26 @@ func TestParseStack(t *testing.T) {
 	}
 }
 
-func TestReplayCommand_NamesWhatIsNotTheDefault(t *testing.T) {
-	f := runFlags{stackFlags: stackFlags{stack: "embedded", bugs: "stdout-race"}, corpus: "mine"}
-	require.True(t, strings.HasSuffix(f.replayCommand("x"), " replay x --corpus mine --bug stdout-race"), f.replayCommand("x"))
-	f = runFlags{stackFlags: stackFlags{stack: "http://127.0.0.1:1/api", key: "secret"}, corpus: defaultCorpus}
-	require.True(t, strings.HasSuffix(f.replayCommand("x"), " replay x --stack http://127.0.0.1:1/api"), f.replayCommand("x"))
-	require.NotContains(t, f.replayCommand("x"), "secret")
-}
-
-func TestProgress_OnATerminalTheLineIsRedrawn(t *testing.T) {
-	var out, err strings.Builder
+func TestProgress_Line(t *testing.T) {
 	stats := &campaign.Stats{}
 	stats.Add(&model.History{Plan: model.Plan{Steps: make([]model.Step, 7)}}, model.Verdict{Status: model.Pass})
-	p := newProgress(&app{out: &out, err: &err, terminal: true}, runFlags{plans: 4}, stats, time.Now())
+	p := newProgress(newApp(io.Discard, io.Discard), runFlags{plans: 2}, stats, time.Now())
 	p.doing = "shrinking: 40 steps to 12 in 80 runs"
-	p.tick()
-	first := err.String()
-	require.Contains(t, first, "plans 1 · steps 7")
-	require.Contains(t, first, "3 plans left · shrinking: 40 steps to 12 in 80 runs")
-	p.doing = ""
-	p.tick()
-	second := strings.TrimPrefix(err.String(), first)
-	require.True(t, strings.HasPrefix(second, "\r"))
-	require.NotContains(t, second, "\n")
-	require.Len(t, []rune(second), len([]rune(first)), "the shorter line covers the longer one")
-	p.stop()
-	last := strings.TrimPrefix(err.String(), first+second)
-	require.Empty(t, strings.TrimSpace(last))
-	require.True(t, strings.HasSuffix(last, "\r"), "the terminal is left clean")
-	require.Empty(t, out.String())
-}
-
-func TestProgress_ElsewhereTheLinesAreFew(t *testing.T) {
-	var err strings.Builder
-	p := newProgress(&app{err: &err}, runFlags{duration: time.Minute}, &campaign.Stats{}, time.Now())
-	p.tick()
-	require.Empty(t, err.String(), "ten seconds have not passed")
-	p.lastLine = time.Now().Add(-time.Minute)
-	p.tick()
-	require.Equal(t, 1, strings.Count(err.String(), "\n"))
-	require.NotContains(t, err.String(), "\r")
-	require.Contains(t, err.String(), " left\n")
+	require.Equal(t, "0:00  1 plan · 7 steps · 0 execs · overlap 0 % · 0 findings · 1 plan left · shrinking: 40 steps to 12 in 80 runs", p.line())
+	p = newProgress(newApp(io.Discard, io.Discard), runFlags{duration: time.Hour}, stats, time.Now().Add(-time.Minute))
+	require.Contains(t, p.line(), "1:00  1 plan ")
+	require.Contains(t, p.line(), " · 59:00 left")
+	p.began = time.Now().Add(-time.Hour)
+	require.Contains(t, p.line(), " · time is up")
+	p.ended = func() bool { return true }
+	require.Contains(t, p.line(), " · stopping")
 }
 
 func TestOpenRunFolder_GivesEachRunItsOwn(t *testing.T) {
 	t.Chdir(t.TempDir())
 	seen := map[string]bool{}
 	for range 4 {
-		f, err := openRunFolder("", 7)
+		f, err := openRunFolder("", campaign.RunInfo{Seed: 7})
 		require.NoError(t, err)
 		require.False(t, seen[f.Dir()], f.Dir())
 		seen[f.Dir()] = true

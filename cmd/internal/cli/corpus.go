@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"chaos/actions"
+	"chaos/cmd/internal/report"
 	"chaos/corpus"
 )
 
@@ -45,13 +46,21 @@ func (a *app) corpusList(dir string) error {
 	if err != nil {
 		return err
 	}
+	cases, _, err := corpus.LoadDir(dir, actions.Vocabulary{})
+	if err != nil {
+		return usagef("--corpus: %v", err)
+	}
 	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
-	for _, c := range store.Cases() {
+	for _, c := range cases {
 		rate := "rate not measured"
 		if c.Certificate.Runs > 0 {
 			rate = fmt.Sprintf("fails %d of %d", c.Certificate.Failures, c.Certificate.Runs)
 		}
-		fmt.Fprintf(w, "%s\t%d steps\t%s\t%s\n", c.Name, len(c.Plan.Steps), rate, c.Build)
+		on := c.Build
+		if best, ok := store.Find(c.Finding()); ok && best.Name != c.Name {
+			on = strings.TrimSpace(on + " · the same finding as " + best.Name + ", which is better")
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", c.Name, report.Count(len(c.Plan.Steps), "step"), rate, on)
 	}
 	if err := w.Flush(); err != nil {
 		return err
@@ -59,7 +68,7 @@ func (a *app) corpusList(dir string) error {
 	if len(store.Broken()) > 0 {
 		return exit(ExitUsage)
 	}
-	if len(store.Cases()) == 0 {
+	if len(cases) == 0 {
 		fmt.Fprintf(a.err, "chaos: no cases in %s\n", dir)
 	}
 	return nil
@@ -70,7 +79,7 @@ func (a *app) corpusShow(dir, name string) error {
 	if _, err := corpus.Load(path, actions.Vocabulary{}); err != nil {
 		return caseError(dir, name, err)
 	}
-	b, err := os.ReadFile(path)
+	b, err := corpus.ReadFile(path)
 	if err != nil {
 		return err
 	}
@@ -99,14 +108,14 @@ func (a *app) corpusPromote(dir, suite, name string) error {
 	if err != nil {
 		return usagef("chaos corpus promote: %v", err)
 	}
-	fmt.Fprintf(a.out, "promoted to %s; commit it, and make regress runs it\n", path)
+	fmt.Fprintf(a.out, "promoted to %s; commit it, and make regress runs it\n", quote(path))
 	return nil
 }
 
 func (a *app) corpusRemove(dir, name string) error {
-	store, err := openCorpus(a, dir)
+	store, err := corpus.Open(dir, actions.Vocabulary{})
 	if err != nil {
-		return err
+		return usagef("--corpus: %v", err)
 	}
 	if err := store.Remove(strings.TrimSuffix(name, corpus.Ext)); err != nil {
 		return usagef("chaos corpus rm: %v", err)

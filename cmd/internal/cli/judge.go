@@ -16,16 +16,20 @@ import (
 )
 
 func (a *app) judgeCmd() *cobra.Command {
-	var quiet bool
+	var quiet, all bool
 	cmd := &cobra.Command{
 		Use: "judge RUN_DIR", Short: "Judge the saved histories of a run again", Args: argCount(1, 1, "the folder of one run, or of one history in it"),
-		RunE: func(_ *cobra.Command, args []string) error { return a.judge(args[0], quiet) },
+		Long: `judge holds saved histories against the promises again and prints each finding once, with the number
+of histories that show it and one of them as an example. Given the folder of one history it tells of that
+one only.`,
+		RunE: func(_ *cobra.Command, args []string) error { return a.judge(args[0], quiet, all) },
 	}
+	cmd.Flags().BoolVar(&all, "all", false, "print every violation of every history")
 	cmd.Flags().BoolVar(&quiet, "quiet", false, "print only the last line")
 	return cmd
 }
 
-func (a *app) judge(dir string, quiet bool) error {
+func (a *app) judge(dir string, quiet, all bool) error {
 	if st, err := os.Stat(dir); err != nil {
 		return usagef("chaos judge: %v", err)
 	} else if !st.IsDir() {
@@ -33,6 +37,7 @@ func (a *app) judge(dir string, quiet bool) error {
 	}
 	var total, violated, inconclusive, changed, broken int
 	var unknown error
+	var tally report.Tally
 	errs := campaign.ReadFolder(dir, actions.Vocabulary{}, func(s campaign.Saved) {
 		contract, err := s.History.Meta.Contract()
 		if err != nil {
@@ -56,8 +61,14 @@ func (a *app) judge(dir string, quiet bool) error {
 		if quiet || v.Status == model.Pass && !differs {
 			return
 		}
-		report.Judged(a.out, filepath.Base(s.Path), s.History, v, differs)
+		name := filepath.Base(s.Path)
+		if all || filepath.Clean(s.Path) == filepath.Clean(dir) {
+			report.Judged(a.out, name, s.History, v, differs, all)
+			return
+		}
+		tally.Add(name, s.History, v, differs)
 	})
+	tally.Print(a.out, func(name string) string { return command("judge", filepath.Join(dir, name)) })
 	for _, err := range errs {
 		fmt.Fprintln(a.err, "chaos: "+oneLine(err))
 	}
@@ -67,7 +78,7 @@ func (a *app) judge(dir string, quiet bool) error {
 	if total == 0 && len(errs) == 0 {
 		return usagef("chaos judge: no history in %s; name the folder that chaos run --out made", dir)
 	}
-	fmt.Fprintf(a.out, "judged %d histories: %d violated, %d inconclusive, %d judged otherwise than before\n", total, violated, inconclusive, changed)
+	fmt.Fprintf(a.out, "judged %s: %d violated, %d inconclusive, %d judged otherwise than before\n", report.Count(total, "history", "histories"), violated, inconclusive, changed)
 	switch {
 	case len(errs) > 0:
 		return exit(ExitUsage)

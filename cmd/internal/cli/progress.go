@@ -2,7 +2,6 @@ package cli
 
 import (
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 
@@ -12,28 +11,28 @@ import (
 	"chaos/corpus/shrink"
 )
 
-// progress shows a run while it goes on: a line that redraws itself on a terminal, one every ten
-// seconds elsewhere. It implements campaign.Events.
+// progress tells of a run while it goes on: findings on stdout, how things stand on the status line.
+// It implements campaign.Events.
 type progress struct {
 	app   *app
 	flags runFlags
 	stats *campaign.Stats
 	began time.Time
+	rig   *campaign.Rig
+	ended func() bool // the run has been interrupted
+	stop  func()
 
 	mu       sync.Mutex
-	drawn    int // runes of the line that stands on the terminal
 	doing    string
 	findings int
-	lastLine time.Time
-	quit     chan struct{}
-	done     sync.WaitGroup
 }
 
 func newProgress(a *app, f runFlags, s *campaign.Stats, began time.Time) *progress {
-	return &progress{app: a, flags: f, stats: s, began: began, quit: make(chan struct{}), lastLine: began}
+	return &progress{app: a, flags: f, stats: s, began: began, stop: func() {}, ended: func() bool { return false }}
 }
 
 func (p *progress) start(st *openStack) {
+	p.rig, p.ended = st.rig, func() bool { return st.ctx.Err() != nil }
 	if p.flags.quiet {
 		return
 	}
@@ -41,66 +40,51 @@ func (p *progress) start(st *openStack) {
 	for _, n := range st.notes {
 		fmt.Fprintln(p.app.err, "  "+n)
 	}
-	p.done.Go(func() {
-		t := time.NewTicker(500 * time.Millisecond)
-		defer t.Stop()
-		for {
-			select {
-			case <-p.quit:
-				return
-			case <-t.C:
-				p.tick()
-			}
-		}
-	})
+	p.stop = p.app.line.show(p.line)
 }
 
-func (p *progress) tick() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if !p.app.terminal && time.Since(p.lastLine) < 10*time.Second {
-		return
-	}
-	p.lastLine = time.Now()
-	p.draw(p.line())
-	if !p.app.terminal {
-		fmt.Fprintln(p.app.err)
-		p.drawn = 0
-	}
-}
+// silenceWorthTelling is how long no plan may end before that is said: longer than any plan takes on
+// a stack that answers.
+const silenceWorthTelling = 15 * time.Second
 
 func (p *progress) line() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	c := p.stats.Snapshot()
-	s := fmt.Sprintf("%s  plans %s · steps %s · execs %s · overlap %s · findings %d", report.Clock(time.Since(p.began)),
-		report.Thousands(c.Plans), report.Thousands(c.Steps), report.Thousands(c.Execs), report.Percent(c.Overlap()), p.findings)
-	if p.flags.duration > 0 {
-		s += " · " + report.Clock(max(0, p.flags.duration-time.Since(p.began))) + " left"
-	} else if p.flags.plans > 0 {
-		s += fmt.Sprintf(" · %s plans left", report.Thousands(max(0, p.flags.plans-c.Plans)))
+	s := fmt.Sprintf("%s  %s · %s · %s · overlap %s · %s", report.Clock(time.Since(p.began)),
+		report.Count(c.Plans, "plan"), report.Count(c.Steps, "step"), report.Count(c.Execs, "exec"), report.Percent(c.Overlap()), report.Count(p.findings, "finding"))
+	left := p.flags.duration - time.Since(p.began)
+	switch {
+	case p.ended():
+		s += " · stopping"
+	case p.flags.duration > 0 && left > 0:
+		s += " · " + report.Clock(left) + " left"
+	case p.flags.duration > 0:
+		s += " · time is up"
+	case p.flags.plans > 0:
+		s += fmt.Sprintf(" · %s left", report.Count(max(0, p.flags.plans-c.Plans), "plan"))
 	}
 	if p.doing != "" {
 		s += " · " + p.doing
 	}
-	return s
+	return s + p.silence(left)
 }
 
-// draw replaces the line that stands on the terminal.
-func (p *progress) draw(s string) {
-	n := len([]rune(s))
-	if p.app.terminal {
-		fmt.Fprintf(p.app.err, "\r%s%s", s, strings.Repeat(" ", max(0, p.drawn-n)))
-	} else {
-		fmt.Fprint(p.app.err, s)
+// silence says that nothing comes to an end, if so.
+func (p *progress) silence(left time.Duration) string {
+	if p.rig == nil {
+		return ""
 	}
-	p.drawn = n
-}
-
-// clear takes the line away, so that something else can be printed.
-func (p *progress) clear() {
-	if p.app.terminal && p.drawn > 0 {
-		fmt.Fprintf(p.app.err, "\r%s\r", strings.Repeat(" ", p.drawn))
+	quiet, plans := p.rig.Silence()
+	switch over := p.ended() || p.flags.duration > 0 && left < 0; {
+	case plans == 0:
+		return ""
+	case over && p.doing == "":
+		return fmt.Sprintf(" · cleaning up after %s, %s at most", report.Count(plans, "plan"), campaign.CleanupLimit)
+	case quiet > silenceWorthTelling:
+		return fmt.Sprintf(" · no plan has ended for %s: does the stack hang?", report.Clock(quiet))
 	}
-	p.drawn = 0
+	return ""
 }
 
 // Found implements campaign.Events.
@@ -108,20 +92,36 @@ func (p *progress) Found(f campaign.Failure) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.findings++
-	p.doing = "shrinking"
+	if !p.flags.noShrink {
+		p.doing = "shrinking"
+	}
 	if p.flags.json {
 		return
 	}
-	p.clear()
-	fmt.Fprintf(p.app.out, "\nFOUND %s\n  after    %s, in plan %d (%d steps)\n", f.Violation.Signature, report.Clock(f.After), f.Index, len(f.Plan.Steps))
-	report.Violation(p.app.out, f.Violation)
+	fmt.Fprintf(p.app.out, "\nFOUND %s\n", f.Violation.Signature)
+	if p.findings == 1 {
+		fmt.Fprintf(p.app.out, "  (that is %s)\n", report.SignatureLegend)
+	}
+	fmt.Fprintf(p.app.out, "  after    %s, in plan %d (%s)\n", report.Clock(f.After), f.Index, report.Count(len(f.Plan.Steps), "step"))
+	report.Promise(p.app.out, f.Violation)
+	// What is printed below is often another plan, whose refs mean other boxes.
+	label := "seen"
+	if p.flags.noShrink {
+		label = "what"
+	}
+	report.Happened(p.app.out, label, f.Violation, f.Plan)
 }
 
 // Better implements campaign.Events.
 func (p *progress) Better(f campaign.Failure, b shrink.Progress) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.doing = fmt.Sprintf("shrinking: %d steps to %d in %d runs", len(f.Plan.Steps), len(b.Plan.Steps), b.Executions)
+	p.doing = shrinking(len(f.Plan.Steps), b)
+}
+
+// shrinking words how far shrinking is.
+func shrinking(before int, b shrink.Progress) string {
+	return fmt.Sprintf("shrinking: %s to %d in %s", report.Count(before, "step"), len(b.Plan.Steps), report.Count(b.Executions, "run"))
 }
 
 // Saved implements campaign.Events.
@@ -132,36 +132,25 @@ func (p *progress) Saved(f *campaign.Finding) {
 	if p.flags.json {
 		return
 	}
-	p.clear()
 	printCase(p.app.out, f.Case)
-	if f.Path != "" {
-		how := string(f.Added)
-		if f.Added == corpus.Duplicate {
-			how = "known from before"
-		}
-		fmt.Fprintf(p.app.out, "  saved    %s (%s)\n  replay   %s\n", f.Path, how, p.flags.replayCommand(f.Name()))
+	if f.Small != nil {
+		report.Happened(p.app.out, "what", *f.Small, f.Case.Plan)
 	}
+	if f.Path == "" {
+		return
+	}
+	how := string(f.Added)
+	if f.Added == corpus.Duplicate {
+		how = "known from before"
+	}
+	fmt.Fprintf(p.app.out, "  saved    %s (%s)\n", quote(f.Path), how)
+	p.app.printCommand("replay", p.flags.replayCommand(f.Name()), p.flags.keyNeeded())
 }
 
-func (p *progress) stop() {
-	close(p.quit)
-	p.done.Wait()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.clear()
-}
-
-// replayCommand is what to type to see the case fail again.
-func (f *runFlags) replayCommand(name string) string {
-	s := self() + " replay " + name
-	if f.corpus != defaultCorpus {
-		s += " --corpus " + f.corpus
+// printCommand prints a command below a label, and what it needs, if anything.
+func (a *app) printCommand(label, command, needs string) {
+	fmt.Fprintf(a.out, "  %-8s %s\n", label, command)
+	if needs != "" {
+		fmt.Fprintf(a.out, "           (%s)\n", needs)
 	}
-	if f.bugs != "" {
-		s += " --bug " + f.bugs
-	}
-	if f.stack != "embedded" {
-		s += " --stack " + f.stack
-	}
-	return s
 }

@@ -23,7 +23,8 @@ type proveFlags struct {
 	first                    int64
 	budget, shrink           time.Duration
 	bugs, corpus             string
-	markdown, jsonFile       string
+	contractFlags
+	markdown, jsonFile string
 }
 
 func (a *app) proveCmd() *cobra.Command {
@@ -42,7 +43,8 @@ fail) and on the clean one (must pass). It prints one row a bug and marks rows t
 	fl.DurationVar(&f.shrink, "shrink-budget", 90*time.Second, "longest time to shrink each finding")
 	fl.IntVar(&f.parallel, "parallel", 2, "trials at once, each on a stack of its own")
 	fl.IntVar(&f.workers, "workers", 3, "plans in flight at once in each trial")
-	fl.StringVar(&f.bugs, "bug", "", "only these seeded bugs, comma-separated (default all): "+bugNames())
+	fl.StringVar(&f.bugs, "bug", "", "only these seeded bugs, comma-separated; chaos bugs lists them (default all)")
+	f.addContract(fl)
 	fl.StringVar(&f.corpus, "corpus", "", "folder to save the best case of each finding in (default none)")
 	fl.StringVar(&f.markdown, "markdown", "", "file to write the table to, as Markdown")
 	fl.StringVar(&f.jsonFile, "json-file", "", "file to write rows and trials to, as JSON")
@@ -62,18 +64,19 @@ func (f *proveFlags) check() ([]bugs.Bug, error) {
 	case f.workers < 1 || f.workers > 64:
 		return nil, usagef("--workers %d: want 1 to 64", f.workers)
 	}
-	if f.bugs == "" {
-		return bugs.All(), nil
-	}
 	set, err := bugs.Parse(f.bugs)
 	if err != nil {
 		return nil, usagef("--bug: %v", err)
 	}
 	var out []bugs.Bug
 	for _, b := range bugs.All() {
-		if set.Has(b.ID) {
-			out = append(out, b)
+		if f.bugs != "" && !set.Has(b.ID) {
+			continue
 		}
+		if _, err := f.resolve(true, bugs.Set{b.ID: true}); err != nil {
+			return nil, err
+		}
+		out = append(out, b)
 	}
 	return out, nil
 }
@@ -110,13 +113,10 @@ func (a *app) prove(ctx context.Context, f proveFlags) error {
 			return err
 		}
 	}
-	clean, err := openEmbedded(ctx, nil)
-	if err != nil {
-		return err
-	}
+	var clean cleanStacks
 	defer clean.close()
 	began := time.Now()
-	trials := a.trials(ctx, f, list, clean.rig, store)
+	trials := a.trials(ctx, f, list, &clean, store)
 	var rows []campaign.Row
 	for _, b := range list {
 		if len(trials[b.ID]) == 0 {
@@ -126,7 +126,7 @@ func (a *app) prove(ctx context.Context, f proveFlags) error {
 	}
 	fmt.Fprintln(a.out)
 	report.ProofText(a.out, rows)
-	fmt.Fprintf(a.out, "%d bugs, %d seeds each, %s\n", len(list), f.seeds, time.Since(began).Round(time.Second))
+	fmt.Fprintf(a.out, "%s, %s each, %s\n", report.Count(len(list), "bug"), report.Count(f.seeds, "seed"), time.Since(began).Round(time.Second))
 	if err := writeProof(f, rows, trials); err != nil {
 		return err
 	}
@@ -142,7 +142,7 @@ func (a *app) prove(ctx context.Context, f proveFlags) error {
 }
 
 // trials performs all trials, a few at once, and says how each went.
-func (a *app) trials(ctx context.Context, f proveFlags, list []bugs.Bug, clean *campaign.Rig, store *corpus.Store) map[bugs.ID][]campaign.Trial {
+func (a *app) trials(ctx context.Context, f proveFlags, list []bugs.Bug, clean *cleanStacks, store *corpus.Store) map[bugs.ID][]campaign.Trial {
 	type job struct {
 		bug  bugs.ID
 		seed int64
@@ -188,16 +188,27 @@ func (a *app) trials(ctx context.Context, f proveFlags, list []bugs.Bug, clean *
 }
 
 // trial performs one trial on a stack of its own.
-func (f *proveFlags) trial(ctx context.Context, bug bugs.ID, seed int64, clean *campaign.Rig) campaign.Trial {
+func (f *proveFlags) trial(ctx context.Context, bug bugs.ID, seed int64, clean *cleanStacks) campaign.Trial {
 	t := campaign.Trial{Bug: string(bug), Seed: seed}
-	st, err := openEmbedded(ctx, bugs.Set{bug: true})
+	set := bugs.Set{bug: true}
+	contract, err := f.resolve(true, set)
+	if err != nil {
+		t.Error = err.Error()
+		return t
+	}
+	rig, err := clean.rig(ctx, contract)
+	if err != nil {
+		t.Error = err.Error()
+		return t
+	}
+	st, err := openEmbedded(ctx, set, contract)
 	if err != nil {
 		t.Error = err.Error()
 		return t
 	}
 	defer st.close()
 	cfg := campaign.Config{Duration: f.budget, Workers: f.workers, Shrink: campaign.ShrinkConfig{Budget: f.shrink, Parallel: shrinkParallel(f.workers)}}
-	t = campaign.Try(st.ctx, st.rig, clean, t, cfg, st.target.Describe(), report.Excerpt)
+	t = campaign.Try(st.ctx, st.rig, rig, t, cfg, st.target.Describe(), report.Excerpt)
 	var dead *deadStack
 	if errors.As(context.Cause(st.ctx), &dead) {
 		t.Error = dead.Error()

@@ -7,11 +7,17 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"chaos/actions"
+	"chaos/cmd/internal/campaign"
+	"chaos/cmd/internal/report"
 	"chaos/corpus"
+	"chaos/corpus/shrink"
+	"chaos/model"
 )
 
 type replayFlags struct {
@@ -35,7 +41,7 @@ func (a *app) replayCmd() *cobra.Command {
 		Long: `replay runs each case as often as its certificate asks for and prints FIXED, FAILED, FLAKY k/n, STALE
 or ERROR. A case is a name in the corpus or the path of a file. Exit 0 if all are FIXED, 1 if any still
 fails, 4 if any could not be judged. The stack is the clean embedded one unless --bug or --stack say
-otherwise.`,
+otherwise; it plays the kind of server that the case was found on.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.replay(cmd.Context(), f, args) },
 	}
 	f.add(cmd)
@@ -105,58 +111,163 @@ func (a *app) replay(ctx context.Context, f replayFlags, names []string) error {
 	if err != nil {
 		return err
 	}
-	reports := stale
-	for _, r := range stale {
-		a.printReport(f, r)
-	}
-	err = replayOn(ctx, f, cases, func(r corpus.Report) {
+	var reports []replayed
+	each := func(r replayed) {
 		reports = append(reports, r)
 		a.printReport(f, r)
-	})
+	}
+	for _, r := range stale {
+		each(replayed{Report: r})
+	}
+	err = a.replayOn(ctx, f, cases, func(_ int, r replayed) { each(r) })
+	code := replayCode(reports)
 	if err != nil {
+		if code == ExitViolation && errors.Is(err, context.Canceled) {
+			fmt.Fprintln(a.err, "chaos: interrupted")
+			return exit(code) // what was seen is not taken back
+		}
 		return err
 	}
 	if f.json {
 		if err := writeJSON(a.out, jsonReports(reports)); err != nil {
 			return err
 		}
+	} else if len(reports) > 1 && !f.quiet {
+		a.sumUpReplays(f, reports)
 	}
-	if c := replayCode(reports); c != ExitOK {
-		return exit(c)
+	if code != ExitOK {
+		return exit(code)
 	}
 	return nil
 }
 
-// replayOn replays the cases on the stack of f, one after the other, and reports each.
-func replayOn(ctx context.Context, f replayFlags, cases []*corpus.Case, each func(corpus.Report)) error {
-	if len(cases) == 0 {
-		return nil
+// replayed is a report with where it comes from.
+type replayed struct {
+	corpus.Report
+	stack string // what it ran on, "" if it did not run
+	found string // what the case was found on, "" if it does not say
+}
+
+// replayOn replays the cases on the stack of f, one after the other, and reports each with its place
+// in the list. Cases of the same contract share a stack; one that the embedded stack cannot play is an
+// error of its own.
+func (a *app) replayOn(ctx context.Context, f replayFlags, cases []*corpus.Case, each func(n int, r replayed)) error {
+	var order []stackFlags
+	groups := map[stackFlags][]int{}
+	for i, c := range cases {
+		s := f.forCase(c)
+		if _, err := s.check(); err != nil && s != f.stackFlags {
+			each(i, replayed{Report: corpus.ErrorReport(c, "it was found on another kind of server: "+err.Error()), found: c.Build})
+			continue
+		}
+		if len(groups[s]) == 0 {
+			order = append(order, s)
+		}
+		groups[s] = append(groups[s], i)
 	}
+	done := 0
+	for _, s := range order {
+		g := f
+		g.stackFlags = s
+		err := a.replayGroup(ctx, g, cases, groups[s], &done, each)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// replayGroup replays those of the cases that which lists on one stack.
+func (a *app) replayGroup(ctx context.Context, f replayFlags, cases []*corpus.Case, which []int, done *int, each func(n int, r replayed)) error {
 	st, err := f.open(ctx)
 	if err != nil {
 		return err
 	}
 	defer st.close()
+	a.works(st)
+	defer a.tellGivenUp(st)
 	ctx = st.ctx
-	for _, c := range cases {
-		r := corpus.Replay(ctx, c, st.rig.Predicate(c.Signature), corpus.ReplayOptions{Parallel: f.parallel, Vocab: actions.Vocabulary{}})
+	began := time.Now()
+	for _, i := range which {
+		c := cases[i]
+		*done++
+		var runs atomic.Int32
+		run := st.rig.Predicate(c.Signature)
+		counted := func(ctx context.Context, p model.Plan) (shrink.Outcome, error) {
+			defer runs.Add(1)
+			return run(ctx, p)
+		}
+		stop := func() {}
+		if !f.quiet {
+			stop = a.line.show(func() string {
+				return fmt.Sprintf("%s  replaying %d of %d on %s: %s · %d of about %s", report.Clock(time.Since(began)), *done, len(cases), st.target.Describe(), c.Name,
+					runs.Load(), report.Count(corpus.RunsNeeded(c.Certificate.Low, 0), "run"))
+			})
+		}
+		r := corpus.Replay(ctx, c, counted, corpus.ReplayOptions{Parallel: f.parallel, Vocab: actions.Vocabulary{}})
+		stop()
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		each(r)
+		each(i, replayed{r, st.target.Describe(), c.Build})
 	}
 	return nil
 }
 
-func (a *app) printReport(f replayFlags, r corpus.Report) {
+// tellGivenUp says what a stack that hangs may have been left with.
+func (a *app) tellGivenUp(st *openStack) {
+	if n := st.rig.GivenUp(); n > 0 {
+		fmt.Fprintf(a.err, "chaos: gave up %s, not ended %s after their time%s\n", report.Count(n, "plan"), campaign.CleanupLimit, a.leftovers())
+	}
+}
+
+func (a *app) printReport(f replayFlags, r replayed) {
 	if f.json || f.quiet && r.Verdict.Green() {
 		return
 	}
-	fmt.Fprintln(a.out, r)
+	line := r.Report.String()
+	if r.stack != "" {
+		line += " · on " + r.stack
+		if r.found != "" {
+			line += "; found on " + r.found
+		}
+	}
+	fmt.Fprintln(a.out, line)
+}
+
+// sumUpReplays counts the verdicts, and says how to look at a case that needs it.
+func (a *app) sumUpReplays(f replayFlags, reports []replayed) {
+	var counts []string
+	for _, v := range []corpus.Verdict{corpus.Fixed, corpus.Failed, corpus.Flaky, corpus.Stale, corpus.Errored} {
+		n := 0
+		for _, r := range reports {
+			if r.Verdict == v {
+				n++
+			}
+		}
+		if n > 0 {
+			counts = append(counts, fmt.Sprintf("%d %s", n, v))
+		}
+	}
+	where := ""
+	if last := reports[len(reports)-1]; last.stack != "" {
+		where = " on " + last.stack
+	}
+	fmt.Fprintf(a.out, "\nreplayed %s%s: %s\n", report.Count(len(reports), "case"), where, strings.Join(counts, ", "))
+	for _, r := range reports {
+		if r.Verdict == corpus.Failed || r.Verdict == corpus.Flaky {
+			args := []string{"corpus", "show", r.Case}
+			if f.corpus != defaultCorpus {
+				args = append(args, "--corpus", f.corpus)
+			}
+			fmt.Fprintf(a.out, "look at the first that fails: %s\n", command(args...))
+			return
+		}
+	}
 }
 
 // replayCode is the exit code for a list of reports.
-func replayCode(reports []corpus.Report) int {
+func replayCode(reports []replayed) int {
 	code := ExitOK
 	for _, r := range reports {
 		switch r.Verdict {
@@ -177,16 +288,22 @@ type jsonReport struct {
 	Failures  int    `json:"failures"`
 	Runs      int    `json:"runs"`
 	Detail    string `json:"detail"`
+	Stack     string `json:"stack,omitempty"`    // what it ran on
+	FoundOn   string `json:"found_on,omitempty"` // what the case was found on
 }
 
-func jsonReports(list []corpus.Report) []jsonReport {
+func jsonOf(r replayed) jsonReport {
+	signature := ""
+	if r.Signature.Invariant != "" { // a file that cannot be read has none
+		signature = r.Signature.String()
+	}
+	return jsonReport{r.Case, signature, string(r.Verdict), r.Failures, r.Runs, r.Detail, r.stack, r.found}
+}
+
+func jsonReports(list []replayed) []jsonReport {
 	out := []jsonReport{}
 	for _, r := range list {
-		signature := ""
-		if r.Signature.Invariant != "" { // a file that cannot be read has none
-			signature = r.Signature.String()
-		}
-		out = append(out, jsonReport{r.Case, signature, string(r.Verdict), r.Failures, r.Runs, r.Detail})
+		out = append(out, jsonOf(r))
 	}
 	return out
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -52,7 +51,7 @@ shrunk and saved at once; then the search goes on until the time is over. Exit 1
 	}
 	f.add(cmd)
 	fl := cmd.Flags()
-	fl.DurationVar(&f.duration, "duration", 0, "how long to search (default 1m when --plans is not given either)")
+	fl.DurationVar(&f.duration, "duration", 0, "how long to search; what is found is still shrunk after it, for --shrink-budget at most (default 1m when --plans is not given either)")
 	fl.IntVar(&f.plans, "plans", 0, "how many plans to perform, instead of or besides --duration")
 	fl.Int64Var(&f.seed, "seed", 0, "seed of the campaign: the same plans in the same order (default random, and printed)")
 	fl.IntVar(&f.clients, "clients", 0, "clients in each plan, 1 to 6 (default drawn, 2 to 6)")
@@ -112,8 +111,9 @@ func (a *app) run(ctx context.Context, f runFlags) error {
 		return err
 	}
 	defer st.close()
+	a.works(st)
 	// Only now: a stack that cannot be had leaves no empty folder behind.
-	folder, err := openRunFolder(f.out, f.seed)
+	folder, err := openRunFolder(f.out, campaign.RunInfo{Began: time.Now().UTC(), Stack: st.target.Describe(), Seed: f.seed, Chaos: version()})
 	if err != nil {
 		return err
 	}
@@ -133,7 +133,7 @@ func (a *app) run(ctx context.Context, f runFlags) error {
 	if errors.As(context.Cause(ctx), &dead) {
 		err = dead
 	}
-	return a.summary(f, summary{stats: stats.Snapshot(), findings: findings, folder: folder.Dir(), took: time.Since(began), stack: st, err: err, interrupted: ctx.Err() != nil && dead == nil})
+	return a.summary(f, summary{stats: stats.Snapshot(), findings: findings, folder: folder.Dir(), took: time.Since(began), stack: st, err: err, givenUp: st.rig.GivenUp(), interrupted: ctx.Err() != nil && dead == nil})
 }
 
 // openCorpus opens the folder of cases and says what in it cannot be read; that does no harm to the rest.
@@ -148,21 +148,26 @@ func openCorpus(a *app, dir string) (*corpus.Store, error) {
 	return store, nil
 }
 
-func openRunFolder(dir string, seed int64) (*campaign.Folder, error) {
-	if dir == "" {
-		dir = filepath.Join(defaultOut, fmt.Sprintf("%s-seed-%d", time.Now().Format("20060102-150405"), seed))
-		for n := 2; ; n++ {
-			if _, err := os.Stat(dir); err != nil {
-				break
-			}
-			dir = fmt.Sprintf("%s.%d", strings.TrimSuffix(dir, fmt.Sprintf(".%d", n-1)), n)
+// openRunFolder claims the folder that was asked for, or makes one that no other run has.
+func openRunFolder(dir string, info campaign.RunInfo) (*campaign.Folder, error) {
+	fresh := filepath.Join(defaultOut, fmt.Sprintf("%s-seed-%d", time.Now().Format("20060102-150405"), info.Seed))
+	for n := 1; ; n++ {
+		try := dir
+		if try == "" && n == 1 {
+			try = fresh
+		} else if try == "" {
+			try = fmt.Sprintf("%s.%d", fresh, n)
 		}
+		folder, err := campaign.OpenFolder(try, info)
+		var taken *campaign.TakenError
+		switch {
+		case dir == "" && errors.As(err, &taken):
+			continue
+		case err != nil:
+			return nil, usagef("--out: %v", err)
+		}
+		return folder, nil
 	}
-	folder, err := campaign.OpenFolder(dir)
-	if err != nil {
-		return nil, usagef("--out: %v", err)
-	}
-	return folder, nil
 }
 
 func bugList(list string) []string {

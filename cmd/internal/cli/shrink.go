@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"chaos/actions"
+	"chaos/cmd/internal/report"
 	"chaos/corpus"
 	"chaos/corpus/shrink"
 	"chaos/stack/embedded/bugs"
@@ -21,7 +24,7 @@ func (a *app) shrinkCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "shrink CASE", Short: "Shrink a saved case further", Args: argCount(1, 1, "the name or path of one case"),
 		Long: `shrink reduces a case on the stack it fails on and saves the result if it is better. The case's seeded
-bugs are switched on again unless --bug or --stack say otherwise. Ctrl-C keeps the best so far.`,
+bugs are switched on again, and its contract is kept, unless flags say otherwise. Ctrl-C keeps the best so far.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if budget < 0 {
 				return usagef("--budget %s is negative", budget)
@@ -55,6 +58,10 @@ func (a *app) shrink(ctx context.Context, f replayFlags, name string, budget tim
 			return usagef("case %s: %v; name others with --bug", name, err)
 		}
 	}
+	f.stackFlags = f.forCase(&cs)
+	if _, err := f.check(); err != nil {
+		return usagef("case %s: %v; name another contract with --profile", name, err)
+	}
 	store, err := openCorpus(a, f.corpus)
 	if err != nil {
 		return err
@@ -64,11 +71,21 @@ func (a *app) shrink(ctx context.Context, f replayFlags, name string, budget tim
 		return err
 	}
 	defer st.close()
+	a.works(st)
+	defer a.tellGivenUp(st)
 	before := len(cs.Plan.Steps)
+	began, doing := time.Now(), atomic.Pointer[string]{}
+	doing.Store(new("shrinking: measuring how often it fails"))
+	stop := a.line.show(func() string {
+		return fmt.Sprintf("%s  %s · %s on %s", report.Clock(time.Since(began)), *doing.Load(), cs.Name, st.target.Describe())
+	})
+	defer stop()
 	res, err := shrink.Shrink(st.ctx, cs.Plan, st.rig.Predicate(cs.Signature), shrink.Options{Parallel: f.parallel, Budget: budget, Vocab: actions.Vocabulary{},
 		OnBetter: func(p shrink.Progress) {
-			fmt.Fprintf(a.err, "%d steps after %d runs\n", len(p.Plan.Steps), p.Executions)
+			doing.Store(new(shrinking(before, p)))
+			fmt.Fprintf(a.err, "%s after %s\n", report.Count(len(p.Plan.Steps), "step"), report.Count(p.Executions, "run"))
 		}})
+	stop()
 	var dead *deadStack
 	if errors.As(context.Cause(st.ctx), &dead) {
 		return dead // runs on a dead stack say nothing about the case
@@ -76,27 +93,40 @@ func (a *app) shrink(ctx context.Context, f replayFlags, name string, budget tim
 	if err != nil {
 		return err
 	}
-	if res.Flaky {
-		fmt.Fprintf(a.out, "%s failed in %d of %d runs on %s, which cannot be told from noise; it was not shrunk\n", name, res.OriginalRate.Failures, res.OriginalRate.Runs, st.target.Describe())
+	if res.Flaky || res.OriginalRate.Failures == 0 {
+		fmt.Fprintf(a.out, "%s failed in %d of %s on %s, which cannot be told from noise; it was not shrunk\n", name, res.OriginalRate.Failures, report.Count(res.OriginalRate.Runs, "run"), st.target.Describe())
 		return exit(ExitInconclusive)
 	}
 	cs.Plan, cs.Certificate = res.Shortest.Plan, res.Shortest.Certificate
-	cs.Shrunk = fmt.Sprintf("%d steps to %d in %d runs", before, len(cs.Plan.Steps), res.Executions)
-	if res.Interrupted {
-		cs.Shrunk += ", " + res.Stopped
-	}
+	cs.Shrunk = shrunk(cases[0], len(cs.Plan.Steps), res)
 	added, path, err := store.Add(&cs)
 	if err != nil {
 		return fmt.Errorf("save case: %w", err)
 	}
+	if kept, ok := store.Find(cs.Finding()); ok && added == corpus.Duplicate {
+		printCase(a.out, kept)
+		fmt.Fprintf(a.out, "  again    %s, %s\n  saved    %s (unchanged: the saved case is as good)\n", report.Count(len(cs.Plan.Steps), "step"), cs.Certificate, quote(path))
+		return nil
+	}
 	printCase(a.out, &cs)
-	fmt.Fprintf(a.out, "  saved    %s (%s)\n", path, shrinkWord(added))
+	fmt.Fprintf(a.out, "  saved    %s (%s)\n", quote(path), added)
 	return nil
 }
 
-func shrinkWord(a corpus.Added) string {
-	if a == corpus.Duplicate {
-		return "unchanged: the saved case is as good"
+var shrunkBefore = regexp.MustCompile(`^\d+ steps? to \d+ `)
+
+// shrunk says what became of old, a case that may have been shrunk before.
+func shrunk(old *corpus.Case, after int, res shrink.Result) string {
+	before := len(old.Plan.Steps)
+	out := fmt.Sprintf("%s to %d in %s", report.Count(before, "step"), after, report.Count(res.Executions, "run"))
+	if shrunkBefore.MatchString(old.Shrunk) {
+		if after == before {
+			return old.Shrunk
+		}
+		out = fmt.Sprintf("%s; then to %d in %s", old.Shrunk, after, report.Count(res.Executions, "run"))
 	}
-	return string(a)
+	if res.Interrupted {
+		out += ", " + res.Stopped
+	}
+	return out
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -15,6 +16,7 @@ func (a *app) stackCmd() *cobra.Command {
 	cmd := &cobra.Command{Use: "stack", Short: "Work with the embedded stack by itself", Args: noCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
 	var list string
+	var contract contractFlags
 	var delay time.Duration
 	var asJSON bool
 	up := &cobra.Command{
@@ -27,13 +29,18 @@ func (a *app) stackCmd() *cobra.Command {
 			if delay < 0 {
 				return usagef("--create-delay %s is negative", delay)
 			}
-			return a.stackUp(cmd.Context(), embedded.Options{Bugs: set, SyncInterval: syncInterval, CreateDelay: delay}, asJSON)
+			c, err := contract.resolve(true, set)
+			if err != nil {
+				return err
+			}
+			return a.stackUp(cmd.Context(), embedded.Options{Bugs: set, Profile: c.Profile, Flags: c.Changed(), SyncInterval: syncInterval, CreateDelay: delay}, asJSON)
 		},
 	}
-	up.Flags().StringVar(&list, "bug", "", "seeded bugs to switch on, comma-separated: "+bugNames())
+	up.Flags().StringVar(&list, "bug", "", "seeded bugs to switch on, comma-separated; chaos bugs lists them")
 	up.Flags().DurationVar(&delay, "create-delay", 0, "how long each new box takes, as a virtual machine would")
 	up.Flags().BoolVar(&asJSON, "json", false, "print the addresses as one JSON object")
-	cmd.AddCommand(up)
+	contract.addContract(up.Flags())
+	cmd.AddCommand(up, a.doctorCmd())
 	return cmd
 }
 
@@ -48,7 +55,7 @@ func (a *app) stackUp(ctx context.Context, opt embedded.Options, asJSON bool) er
 		_ = s.Stop(ctx)
 	}()
 	if asJSON {
-		if err := writeJSON(a.out, map[string]any{"url": s.URL(), "key": s.Key(), "runner_url": s.RunnerURL(), "bugs": opt.Bugs.String(), "notes": s.Notes()}); err != nil {
+		if err := writeJSON(a.out, map[string]any{"url": s.URL(), "key": s.Key(), "runner_url": s.RunnerURL(), "profile": s.Contract().Profile, "contract": s.Contract().Flags.String(), "bugs": opt.Bugs.String(), "notes": s.Notes()}); err != nil {
 			return err
 		}
 	} else {
@@ -56,7 +63,7 @@ func (a *app) stackUp(ctx context.Context, opt embedded.Options, asJSON bool) er
 		for _, n := range s.Notes() {
 			fmt.Fprintln(a.out, n)
 		}
-		fmt.Fprintf(a.out, "\ntry it   BOXLITE_API_KEY=%s %s run --stack %s --duration 30s\nstop it  Ctrl-C\n", s.Key(), self(), s.URL())
+		fmt.Fprintf(a.out, "\ntry it   BOXLITE_API_KEY=%s %s\nstop it  Ctrl-C\n", s.Key(), command(slices.Concat([]string{"run", "--stack", s.URL()}, contractWords(s.Contract()), []string{"--duration", "30s"})...))
 	}
 	select {
 	case <-ctx.Done():

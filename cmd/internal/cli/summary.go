@@ -22,6 +22,7 @@ type summary struct {
 	stack       *openStack
 	err         error
 	interrupted bool
+	givenUp     int // plans that did not end when they were cut off
 }
 
 // code is the exit code of the run.
@@ -49,20 +50,15 @@ func (s *summary) claim() string {
 	case s.code() == ExitBroken:
 		return "nothing: the stack or the harness is broken"
 	case len(s.findings) > 0:
-		return findings(len(s.findings))
+		return report.Count(len(s.findings), "finding")
 	case s.interrupted:
-		return fmt.Sprintf("interrupted; nothing was found in %s plans", report.Thousands(judged))
+		return fmt.Sprintf("interrupted; nothing was found in %s", report.Count(judged, "plan"))
+	case s.code() == ExitInconclusive && s.stats.Plans == 0 && s.givenUp > 0:
+		return "nothing: the stack did not answer, and no plan came to an end"
 	case s.code() == ExitInconclusive:
 		return "nothing: too little was done or could be judged to call this a pass"
 	}
 	return fmt.Sprintf("no findings; a bug that shows in %.2g %% of plans or more would have been seen (95 %%)", 100*(1-math.Pow(0.05, 1/float64(max(1, judged)))))
-}
-
-func findings(n int) string {
-	if n == 1 {
-		return "1 finding"
-	}
-	return fmt.Sprintf("%d findings", n)
 }
 
 // summary prints the end of a run and returns its exit code as an error.
@@ -73,10 +69,13 @@ func (a *app) summary(f runFlags, s summary) error {
 			return err
 		}
 	case f.quiet:
-		fmt.Fprintf(a.out, "chaos: %s (%s plans, seed %d)\n", s.claim(), report.Thousands(s.stats.Plans), f.seed)
+		fmt.Fprintf(a.out, "chaos: %s (%s, seed %d)\n", s.claim(), report.Count(s.stats.Plans, "plan"), f.seed)
 	default:
 		fmt.Fprintf(a.out, "\nchaos run · %s on %s · seed %d\n", report.Clock(s.took), s.stack.target.Describe(), f.seed)
 		report.Counts(a.out, s.stats)
+		if s.givenUp > 0 {
+			fmt.Fprintf(a.out, "  gave up  %s, not ended %s after their time%s\n", report.Count(s.givenUp, "plan"), campaign.CleanupLimit, a.leftovers())
+		}
 		for i, x := range s.findings {
 			how := "not saved; its plan stands above"
 			if x.Path != "" {
@@ -84,7 +83,10 @@ func (a *app) summary(f runFlags, s summary) error {
 			}
 			fmt.Fprintf(a.out, "  %d  %s\n     %s\n", i+1, x.Violation.Signature, how)
 		}
-		fmt.Fprintf(a.out, "  result   %s\n  folder   %s (judge it again: %s judge %s)\n", s.claim(), s.folder, self(), s.folder)
+		if needs := f.keyNeeded(); needs != "" && len(s.findings) > 0 {
+			fmt.Fprintf(a.out, "     (%s)\n", needs)
+		}
+		fmt.Fprintf(a.out, "  result   %s\n  folder   %s (judge it again: %s)\n", s.claim(), quote(s.folder), command("judge", s.folder))
 	}
 	if s.err != nil {
 		fmt.Fprintln(a.err, "chaos: "+oneLine(s.err))
@@ -102,7 +104,7 @@ func printCase(w io.Writer, c *corpus.Case) {
 		fmt.Fprintf(w, "  rate     %s\n", c.Certificate)
 	}
 	for _, h := range c.Extra {
-		fmt.Fprintf(w, "  %-8s %s\n", h.Key, h.Value)
+		fmt.Fprintf(w, "  %-8s %s\n", h.Key, report.OneLine(h.Value))
 	}
 	fmt.Fprintln(w)
 	report.Plan(w, c.Plan, "      ")
@@ -110,27 +112,41 @@ func printCase(w io.Writer, c *corpus.Case) {
 }
 
 type jsonFinding struct {
-	Signature string `json:"signature"`
-	Promise   string `json:"promise"`
-	Message   string `json:"message"`
-	Case      string `json:"case"`
-	Path      string `json:"path"`
-	Steps     int    `json:"steps"`
-	From      int    `json:"steps_before"`
-	Failures  int    `json:"failures"`
-	Runs      int    `json:"runs"`
-	Plan      string `json:"plan"`
-	Replay    string `json:"replay"`
+	Signature string   `json:"signature"`
+	Promise   string   `json:"promise"`
+	Source    string   `json:"source"`
+	Message   string   `json:"message"` // with the refs of Plan, if that has been performed
+	Allowed   string   `json:"allowed,omitempty"`
+	Got       string   `json:"got,omitempty"`
+	States    string   `json:"states,omitempty"`
+	Journal   []string `json:"journal,omitempty"`
+	Case      string   `json:"case"`
+	Path      string   `json:"path"`
+	Steps     int      `json:"steps"`
+	From      int      `json:"steps_before"`
+	Failures  int      `json:"failures"`
+	Runs      int      `json:"runs"`
+	Plan      string   `json:"plan"`
+	Replay    string   `json:"replay"`
+	Needs     string   `json:"replay_needs,omitempty"`
 }
 
 func (a *app) jsonSummary(f runFlags, s summary) error {
 	list := []jsonFinding{}
 	for _, x := range s.findings {
-		list = append(list, jsonFinding{x.Violation.Signature.String(), x.Violation.Promise, x.Violation.Message, x.Name(), x.Path,
-			len(x.Case.Plan.Steps), len(x.Plan.Steps), x.Case.Certificate.Failures, x.Case.Certificate.Runs, plantext.Print(x.Case.Plan), f.replayCommand(x.Name())})
+		v := x.Violation
+		if x.Small != nil {
+			v = *x.Small
+		}
+		list = append(list, jsonFinding{
+			Signature: v.Signature.String(), Promise: v.Promise, Source: v.Source, Message: v.Message, Allowed: v.Allowed, Got: v.Got, States: v.States, Journal: v.Journal,
+			Case: x.Name(), Path: x.Path, Steps: len(x.Case.Plan.Steps), From: len(x.Plan.Steps),
+			Failures: x.Case.Certificate.Failures, Runs: x.Case.Certificate.Runs, Plan: plantext.Print(x.Case.Plan),
+			Replay: f.replayCommand(x.Name()), Needs: f.keyNeeded(),
+		})
 	}
 	return writeJSON(a.out, map[string]any{
 		"stack": s.stack.target.Describe(), "notes": s.stack.notes, "seed": f.seed, "seconds": s.took.Seconds(), "counts": s.stats, "overlap": s.stats.Overlap(),
-		"findings": list, "folder": s.folder, "result": s.claim(), "exit": s.code(), "interrupted": s.interrupted,
+		"findings": list, "folder": s.folder, "result": s.claim(), "exit": s.code(), "interrupted": s.interrupted, "given_up_plans": s.givenUp,
 	})
 }

@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
@@ -12,6 +14,7 @@ import (
 	"chaos/cmd/internal/campaign"
 	"chaos/cmd/internal/report"
 	"chaos/corpus"
+	"chaos/stack/embedded/bugs"
 )
 
 type twoSidedFlags struct {
@@ -19,6 +22,7 @@ type twoSidedFlags struct {
 	duration                time.Duration
 	seed                    int64
 	workers                 int
+	json                    bool
 }
 
 func (a *app) twoSidedCmd() *cobra.Command {
@@ -26,19 +30,37 @@ func (a *app) twoSidedCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "two-sided [CASE…]", Short: "Prove a fix: the base must fail, the candidate must pass",
 		Long: `two-sided replays cases on two stacks. Without a case it first searches the base for one. A stack is
-written as for run, in one argument: 'embedded', 'embedded --bug stdout-race', or
-'http://127.0.0.1:3000/api --key KEY'. Exit 0 PASS: the base fails and the candidate passes; 1 FAIL: the
+written as for run, in one argument: 'embedded', 'embedded --bug stdout-race', 'embedded --profile serve', or
+'http://127.0.0.1:3000/api --key KEY' (or the key in BOXLITE_API_KEY). Exit 0 PASS: the base fails and the candidate passes; 1 FAIL: the
 candidate fails; 4 INDETERMINATE: both pass, or the base could not be made to fail.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.twoSided(cmd.Context(), f, args) },
 	}
 	fl := cmd.Flags()
 	fl.StringVar(&f.base, "base", "", "stack that has the bug, e.g. 'embedded --bug stdout-race'")
 	fl.StringVar(&f.candidate, "candidate", "", "stack that should not have it, e.g. embedded")
-	fl.StringVar(&f.corpus, "corpus", defaultCorpus, "folder of the named cases")
+	fl.StringVar(&f.corpus, "corpus", defaultCorpus, "folder of the named cases, where one that was searched for is saved, too")
 	fl.DurationVar(&f.duration, "duration", time.Minute, "how long to search the base when no case is named")
 	fl.Int64Var(&f.seed, "seed", 1, "seed of that search")
 	fl.IntVar(&f.workers, "workers", 3, "runs at once")
+	fl.BoolVar(&f.json, "json", false, "print one JSON object")
 	return cmd
+}
+
+var afterComma = regexp.MustCompile(`,\s+`)
+
+// text is the form that --base and --candidate take, without the key.
+func (f *stackFlags) text() string {
+	out := f.stack
+	if set, err := bugs.Parse(f.bugs); err == nil && len(set) > 0 {
+		out += " --bug " + set.String()
+	}
+	if f.profile != "" {
+		out += " --profile " + f.profile
+	}
+	if f.contract != "" {
+		out += " --contract " + f.contract
+	}
+	return out
 }
 
 // parseStack reads the form that --base and --candidate take.
@@ -51,11 +73,13 @@ func parseStack(flag, text string) (stackFlags, error) {
 	fs.Usage = func() {}
 	fs.StringVar(&s.bugs, "bug", "", "")
 	fs.StringVar(&s.key, "key", "", "")
-	if err := fs.Parse(strings.Fields(text)); err != nil {
+	s.addContract(fs)
+	// 'embedded --bug a, b' names two bugs.
+	if err := fs.Parse(strings.Fields(afterComma.ReplaceAllString(text, ","))); err != nil {
 		return s, usagef("%s %q: %v", flag, text, err)
 	}
 	if fs.NArg() != 1 {
-		return s, usagef("%s %q: want one stack, embedded or a URL, and then --bug or --key", flag, text)
+		return s, usagef("%s %q: want one stack, embedded or a URL, and then its flags", flag, text)
 	}
 	s.stack = fs.Arg(0)
 	if _, err := s.check(); err != nil {
@@ -94,56 +118,124 @@ func (a *app) twoSided(ctx context.Context, f twoSidedFlags, names []string) err
 		return err
 	}
 	if len(cases) == 0 {
-		fmt.Fprintf(a.out, "INDETERMINATE  the base %q did not fail in %s of random plans: search longer with --duration\n", f.base, f.duration)
+		why := fmt.Sprintf("the base %q did not fail in %s of random plans: search longer with --duration", base.text(), f.duration)
+		if f.json {
+			return a.jsonProof(base, candidate, nil, corpus.ProofIndeterminate, why)
+		}
+		fmt.Fprintf(a.out, "%s  %s\n", corpus.ProofIndeterminate, why)
 		return exit(ExitInconclusive)
 	}
-	return a.proveFix(ctx, f, base, candidate, cases)
+	return a.proveFix(ctx, f, base, candidate, cases, len(names) == 0)
 }
 
 // searchBase finds and shrinks one failure of the base.
 func (a *app) searchBase(ctx context.Context, f twoSidedFlags, base stackFlags) ([]*corpus.Case, error) {
+	if err := usableFolder("--corpus", f.corpus); err != nil {
+		return nil, err
+	}
+	store, err := openCorpus(a, f.corpus)
+	if err != nil {
+		return nil, err
+	}
 	st, err := base.open(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer st.close()
+	a.works(st)
+	defer a.tellGivenUp(st)
 	ctx = st.ctx
-	c := &campaign.Campaign{Rig: st.rig, Events: campaign.Quiet{}, Stats: &campaign.Stats{}, Build: st.target.Describe(), Bugs: bugList(base.bugs), Excerpt: report.Excerpt,
+	began, stats := time.Now(), &campaign.Stats{}
+	stop := a.line.show(func() string {
+		return fmt.Sprintf("%s  searching the base %s for a failure · %s", report.Clock(time.Since(began)), st.target.Describe(), report.Count(stats.Snapshot().Plans, "plan"))
+	})
+	defer stop()
+	c := &campaign.Campaign{Rig: st.rig, Store: store, Events: campaign.Quiet{}, Stats: stats, Build: st.target.Describe(), Bugs: bugList(base.bugs), Excerpt: report.Excerpt,
 		Config: campaign.Config{Seed: f.seed, Duration: f.duration, Workers: f.workers, FailFast: true, Shrink: campaign.ShrinkConfig{Budget: f.duration, Parallel: f.workers}}}
 	findings, err := c.Run(ctx)
+	stop()
 	if err == nil && len(findings) == 0 && ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
 	if err != nil || len(findings) == 0 {
 		return nil, err
 	}
-	fmt.Fprintf(a.out, "the base fails: %s\n", findings[0].Violation.Signature)
-	printCase(a.out, findings[0].Case)
+	if !f.json {
+		fmt.Fprintf(a.out, "the base fails: %s\n", findings[0].Violation.Signature)
+		printCase(a.out, findings[0].Case)
+		fmt.Fprintf(a.out, "  saved    %s\n\n", quote(findings[0].Path))
+	}
 	return []*corpus.Case{findings[0].Case}, nil
 }
 
-// proveFix replays the cases on both stacks and prints one verdict each.
-func (a *app) proveFix(ctx context.Context, f twoSidedFlags, base, candidate stackFlags, cases []*corpus.Case) error {
-	var sides [2][]corpus.Report
+// proof is the verdict on one case.
+type proof struct {
+	Case      string       `json:"case"`
+	Proof     corpus.Proof `json:"proof"`
+	Why       string       `json:"why"`
+	Base      jsonReport   `json:"base"`
+	Candidate jsonReport   `json:"candidate"`
+}
+
+// proveFix replays the cases on both stacks and prints one verdict each. searched tells that nobody
+// named them.
+func (a *app) proveFix(ctx context.Context, f twoSidedFlags, base, candidate stackFlags, cases []*corpus.Case, searched bool) error {
+	var sides [2][]replayed
 	for i, s := range []stackFlags{base, candidate} {
 		rf := replayFlags{stackFlags: s, parallel: f.workers}
-		if err := replayOn(ctx, rf, cases, func(r corpus.Report) { sides[i] = append(sides[i], r) }); err != nil {
+		sides[i] = make([]replayed, len(cases))
+		if err := a.replayOn(ctx, rf, cases, func(n int, r replayed) { sides[i][n] = r }); err != nil {
 			return err
 		}
 	}
-	code := ExitOK
-	for i := range cases {
-		proof, why := corpus.TwoSided(sides[0][i], sides[1][i])
-		fmt.Fprintf(a.out, "%s  %s\n", proof, why)
-		switch {
-		case proof == corpus.ProofFail:
-			code = ExitViolation
-		case proof != corpus.ProofPass && code == ExitOK:
-			code = ExitInconclusive
+	var proofs []proof
+	worst := corpus.ProofPass
+	for i, c := range cases {
+		p, why := corpus.TwoSided(sides[0][i].Report, sides[1][i].Report)
+		proofs = append(proofs, proof{c.Name, p, why, jsonOf(sides[0][i]), jsonOf(sides[1][i])})
+		if p == corpus.ProofFail || worst == corpus.ProofPass {
+			worst = p
+		}
+		if !f.json {
+			fmt.Fprintf(a.out, "%s  %s: %s\n", p, c.Name, why)
 		}
 	}
-	if code != ExitOK {
-		return exit(code)
+	if f.json {
+		return a.jsonProof(base, candidate, proofs, worst, "")
 	}
-	return nil
+	if searched {
+		a.printCommand("again", f.againCommand(base, candidate, cases[0].Name), cmp.Or(base.keyNeeded(), candidate.keyNeeded()))
+	}
+	return proofExit(worst)
+}
+
+// againCommand is what to type to prove the same once more.
+func (f *twoSidedFlags) againCommand(base, candidate stackFlags, name string) string {
+	args := []string{"two-sided", "--base", base.text(), "--candidate", candidate.text()}
+	if f.corpus != defaultCorpus {
+		args = append(args, "--corpus", f.corpus)
+	}
+	return command(append(args, name)...)
+}
+
+func (a *app) jsonProof(base, candidate stackFlags, proofs []proof, worst corpus.Proof, why string) error {
+	if proofs == nil {
+		proofs = []proof{}
+	}
+	err := writeJSON(a.out, map[string]any{"base": base.text(), "candidate": candidate.text(), "cases": proofs, "proof": worst, "why": why})
+	if err != nil {
+		return err
+	}
+	return proofExit(worst)
+}
+
+// proofExit is the exit code that stands for p, as an error.
+func proofExit(p corpus.Proof) error {
+	switch p {
+	case corpus.ProofPass:
+		return nil
+	case corpus.ProofFail:
+		return exit(ExitViolation)
+	}
+	return exit(ExitInconclusive)
 }

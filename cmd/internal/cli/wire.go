@@ -3,13 +3,13 @@ package cli
 import (
 	"context"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"chaos/cmd/internal/campaign"
+	"chaos/model"
 	"chaos/stack"
 	"chaos/stack/embedded"
 	"chaos/stack/embedded/bugs"
@@ -21,20 +21,14 @@ type stackFlags struct {
 	stack string
 	bugs  string
 	key   string
+	contractFlags
 }
 
 func (f *stackFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.stack, "stack", "embedded", "embedded, or the URL of a running stack without /v1, like http://127.0.0.1:3000/api")
-	cmd.Flags().StringVar(&f.bugs, "bug", "", "seeded bugs to switch on in the embedded stack, comma-separated: "+bugNames())
+	cmd.Flags().StringVar(&f.bugs, "bug", "", "seeded bugs to switch on in the embedded stack, comma-separated; chaos bugs lists them")
 	cmd.Flags().StringVar(&f.key, "key", "", "API key of a stack given by URL (default $BOXLITE_API_KEY)")
-}
-
-func bugNames() string {
-	var names []string
-	for _, b := range bugs.All() {
-		names = append(names, string(b.ID))
-	}
-	return strings.Join(names, " ")
+	f.addContract(cmd.Flags())
 }
 
 // check reports mistakes in the flags without starting anything.
@@ -51,6 +45,12 @@ func (f *stackFlags) check() (bugs.Set, error) {
 	}
 	if f.stack != "embedded" && !strings.Contains(f.stack, "://") {
 		return nil, usagef("--stack %q is neither \"embedded\" nor a URL", f.stack)
+	}
+	if base, has := cutVersion(f.stack); has {
+		return nil, usagef("--stack %s: leave /v1 off: --stack %s", f.stack, base)
+	}
+	if _, err := f.resolve(f.stack == "embedded", set); err != nil {
+		return nil, err
 	}
 	return set, nil
 }
@@ -88,18 +88,29 @@ func (f *stackFlags) open(ctx context.Context) (*openStack, error) {
 	if err != nil {
 		return nil, err
 	}
-	if f.stack == "embedded" {
-		return openEmbedded(ctx, set)
-	}
-	key := f.key
-	if key == "" {
-		key = os.Getenv("BOXLITE_API_KEY")
-	}
-	t, err := live.Connect(ctx, live.Config{URL: f.stack, Key: key})
+	contract, err := f.resolve(f.stack == "embedded", set)
 	if err != nil {
 		return nil, err
 	}
-	notes := []string{"journal: not read, so what the runner saw is not judged", "leftovers: the machine of the stack is not searched"}
+	if f.stack == "embedded" {
+		st, err := openEmbedded(ctx, set, contract)
+		if err == nil {
+			st.notes = append(st.notes, cannotShow(set, contract)...)
+		}
+		return st, err
+	}
+	cfg := live.Config{URL: f.stack, Key: f.apiKey(), Profile: contract.Profile, Flags: contract.Flags}
+	var seen []string
+	if f.profile == auto {
+		if seen, err = f.findContract(ctx, &cfg); err != nil {
+			return nil, err
+		}
+	}
+	t, err := live.Connect(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	notes := append(seen, "journal: not read, so what the runner saw is not judged", "leftovers: the machine of the stack is not searched")
 	return use(ctx, t, notes, t.Close)
 }
 
@@ -120,8 +131,8 @@ func (f *stackFlags) reach(ctx context.Context) error {
 // interval gives more chances to whatever goes wrong around a report.
 const syncInterval = 15 * time.Millisecond
 
-func openEmbedded(ctx context.Context, set bugs.Set) (*openStack, error) {
-	s, err := embedded.Start(ctx, embedded.Options{Bugs: set, SyncInterval: syncInterval})
+func openEmbedded(ctx context.Context, set bugs.Set, contract model.Contract) (*openStack, error) {
+	s, err := embedded.Start(ctx, embedded.Options{Bugs: set, Profile: contract.Profile, Flags: contract.Flags, SyncInterval: syncInterval})
 	if err != nil {
 		return nil, &startError{err}
 	}
@@ -137,7 +148,10 @@ func openEmbedded(ctx context.Context, set bugs.Set) (*openStack, error) {
 // startError is an embedded stack that did not come up, whatever the reason.
 type startError struct{ err error }
 
-func (e *startError) Error() string { return fmt.Sprintf("start embedded stack: %v", e.err) }
+func (e *startError) Error() string {
+	const doing = "start embedded stack: "
+	return doing + strings.TrimPrefix(e.err.Error(), doing)
+}
 func (e *startError) Unwrap() error { return e.err }
 
 // watch ends ctx when the stack dies by itself; cause tells that it did.

@@ -23,6 +23,11 @@ func TestNumbers(t *testing.T) {
 		require.Equal(t, want, Clock(d))
 	}
 	require.Equal(t, "55 %", Percent(0.546))
+	require.Equal(t, "1 plan", Count(1, "plan"))
+	require.Equal(t, "0 plans", Count(0, "plan"))
+	require.Equal(t, "1,200 histories", Count(1200, "history", "histories"))
+	require.Equal(t, "a b c", OneLine(" a\n\tb  c\r\n"))
+	require.Len(t, []rune(OneLine(strings.Repeat("ä", 10000))), 601)
 }
 
 const ms = int64(time.Millisecond)
@@ -88,23 +93,6 @@ func TestExcerpt_IsBounded(t *testing.T) {
 	require.Equal(t, "exec e1 broke", lines[41])
 }
 
-func TestViolation_HasNoEmptyLines(t *testing.T) {
-	var b strings.Builder
-	Violation(&b, model.Violation{Promise: "p", Source: "s", Message: "m\n", Allowed: "409", Got: "500"})
-	require.Equal(t, "  promise  p\n  source   s\n  what     m\n  allowed  409\n  got      500\n", b.String())
-}
-
-func TestJudged(t *testing.T) {
-	h := &model.History{Meta: model.Meta{Stack: "embedded"}}
-	var b strings.Builder
-	Judged(&b, "000007", h, model.Verdict{Status: model.Inconclusive, Unjudged: []string{"it stalled"}, Broken: "time runs backwards"}, true)
-	require.Equal(t, `000007  inconclusive  (embedded, 0 steps)
-  the verdict is not the one that was saved
-  the harness is at fault: time runs backwards
-  not judged: it stalled
-`, b.String())
-}
-
 func TestCounts_TellsWhatCouldNotBeJudged(t *testing.T) {
 	c := campaign.Counts{Plans: 1200, Steps: 30000, BoxCalls: 4, Overlapping: 1, Inconclusive: 300, Unknown: 2, Unjudged: map[string]int{}}
 	for i := range 5 {
@@ -112,12 +100,14 @@ func TestCounts_TellsWhatCouldNotBeJudged(t *testing.T) {
 	}
 	var b strings.Builder
 	Counts(&b, c)
-	for _, want := range []string{"did      1,200 plans · 30,000 steps", "overlap  25 %", "unknown  2 calls", "unjudged 300 plans (25 %):", "why 4 (5)", "why 2 (3)", "… 2 reasons more"} {
+	for _, want := range []string{"did      1,200 plans · 30,000 steps · 0 calls", "overlap  25 % of the calls on a box ran while another client's call on it did; about 40 % is usual\n", "unknown  2 calls", "unjudged 300 plans (25 %):", "why 4 (5)", "why 2 (3)", "… 2 reasons more"} {
 		require.Contains(t, b.String(), want)
 	}
 	require.NotContains(t, b.String(), "why 1", "the most frequent ones are told")
 	b.Reset()
-	Counts(&b, campaign.Counts{Plans: 1})
+	Counts(&b, campaign.Counts{Plans: 1, Execs: 1, BoxCalls: 1000})
+	require.Contains(t, b.String(), "did      1 plan · 0 steps · 0 calls · 1 exec ")
+	require.Contains(t, b.String(), "overlap  0 % of the calls on a box ran while another client's call on it did; about 40 % is usual, and calls that do not meet show no races\n")
 	require.NotContains(t, b.String(), "unjudged")
 	require.NotContains(t, b.String(), "unknown")
 }

@@ -13,6 +13,8 @@ type Config struct {
 	RunnerToken string `json:"runner_token"` // bearer token of the runner, in both directions
 	Bugs        string `json:"bugs"`         // seeded bugs to switch on, comma-separated
 	Log         string `json:"log"`          // where the log goes, as journal.Open reads it; "" = nowhere
+	Profile     string `json:"profile"`      // which server to play, "cloud" or "serve"; "" = "cloud"
+	Autostart   bool   `json:"autostart"`    // an exec on a stopped box starts it, unless the box was made with auto_resume=false
 	StackID     string `json:"stack_id"`     // CHAOS_STACK in the environment of what the API itself runs, see path-bypass
 	BoxLimit    int    `json:"box_limit"`    // boxes an organization may have at once; 0 = DefaultBoxLimit
 	// CreateDelayMillis holds back the job of a new box, as the boot of a virtual machine would, so
@@ -22,7 +24,8 @@ type Config struct {
 	// of this API are in memory, so without it that time, in which BoxLite's API serves other requests,
 	// would not exist. 0 = DefaultDatabaseMicros, negative = none.
 	DatabaseMicros int `json:"database_micros"`
-	// ReadyWaitMillis bounds how long create and start wait for the box to run. 0 = 30,000.
+	// ReadyWaitMillis bounds how long create, start and exec wait for the box to run. 0 = 30,000. The
+	// profile serve waits as long as its caller does.
 	ReadyWaitMillis int `json:"ready_wait_millis"`
 	// SweepMillis is the tick of the automatic stop and delete of idle boxes. 0 = 5,000.
 	SweepMillis int `json:"sweep_millis"`
@@ -40,14 +43,22 @@ const (
 	DefaultDatabaseMicros = 3000
 )
 
-var errConfig = errors.New("invalid configuration: keys with an organization and a runner token are required")
+// The profiles.
+const (
+	profileCloud = "cloud"
+	profileServe = "serve"
+)
+
+var errConfig = errors.New("invalid configuration: keys with an organization, a runner token and a profile, if any, of cloud or serve are required")
 
 // settled is a Config with its defaults filled in and its bugs parsed.
 type settled struct {
 	Config
 	bugs      bugs.Set
+	serve     bool   // the profile is serve
+	base      string // what stands before /v1
 	database  time.Duration
-	readyWait time.Duration
+	readyWait time.Duration // 0 = no limit
 	sweep     time.Duration
 }
 
@@ -64,16 +75,26 @@ func (c Config) settle() (settled, error) {
 	if err != nil {
 		return settled{}, err
 	}
+	switch c.Profile {
+	case "", profileCloud, profileServe:
+	default:
+		return settled{}, errConfig
+	}
 	if c.BoxLimit == 0 {
 		c.BoxLimit = DefaultBoxLimit
 	}
-	return settled{
+	out := settled{
 		Config:    c,
 		bugs:      set,
+		base:      "/api",
 		database:  time.Duration(orDefault(c.DatabaseMicros, DefaultDatabaseMicros)) * time.Microsecond,
 		readyWait: time.Duration(orDefault(c.ReadyWaitMillis, 30_000)) * time.Millisecond,
 		sweep:     time.Duration(orDefault(c.SweepMillis, 5_000)) * time.Millisecond,
-	}, nil
+	}
+	if c.Profile == profileServe {
+		out.serve, out.base, out.readyWait = true, "", 0
+	}
+	return out, nil
 }
 
 func orDefault(v, def int) int {

@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"time"
 
@@ -11,16 +10,17 @@ import (
 	"chaos/stack/embedded/bugs"
 )
 
-// create makes a box and answers when it runs.
+// create makes a box and answers when it runs; in the profile serve, when it is there.
 func (s *Server) create(w http.ResponseWriter, r *http.Request, org string) error {
 	var q createRequest
 	if err := readJSON(r, &q); err != nil {
-		return err
+		return s.badBody(err)
 	}
 	sp, err := q.check(s.cfg.bugs)
 	if err != nil {
 		return err
 	}
+	sp.AutoResume = s.cfg.Autostart && (q.AutoResume == nil || *q.AutoResume)
 	bad := checkImage(sp.Image)
 	if bad != nil && !s.cfg.bugs.Has(bugs.RefusedCreateLeavesRow) {
 		return bad
@@ -42,7 +42,7 @@ func (s *Server) create(w http.ResponseWriter, r *http.Request, org string) erro
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Location", "/api/v1/boxes/"+row.id)
+	w.Header().Set("Location", s.cfg.base+"/v1/boxes/"+row.id)
 	writeJSON(w, http.StatusCreated, row.json())
 	return nil
 }
@@ -81,19 +81,13 @@ func (s *Server) releaseLater(j *job) {
 
 // await waits until the job that makes a box run is done and returns the box as it was then.
 func (s *Server) await(ctx context.Context, j *job) (record, error) {
-	t := time.NewTimer(s.cfg.readyWait)
-	defer t.Stop()
-	select {
-	case <-j.done:
-	case <-t.C:
-		return record{}, &apiError{status: http.StatusRequestTimeout, code: codeTimeout, message: "Box failed to become ready within " + s.cfg.readyWait.String()}
-	case <-ctx.Done():
-		return record{}, ctx.Err()
-	case <-s.ctx.Done():
-		return record{}, errors.New("the API is shutting down")
+	ctx, cancel := s.patience(ctx)
+	defer cancel()
+	if err := s.over(ctx, j); err != nil {
+		return record{}, err
 	}
 	if j.failure != "" {
-		return record{}, &apiError{status: http.StatusBadRequest, code: codeBootFailed, message: "Box failed to start"}
+		return record{}, errBoot
 	}
 	if j.lost {
 		return record{}, errModified

@@ -12,7 +12,7 @@
 // The runner dials the API; every call carries "Authorization: Bearer <RunnerToken>".
 //
 //	POST /api/runner/jobs/poll           {"runner_url":"http://127.0.0.1:P","wait_ms":1000,"max":32}
-//	  200 {"epoch":17,"jobs":[{"id","type","resource_id","payload":{"name","image","env","cpus","memory_mib","working_dir"}}]}
+//	  200 {"epoch":17,"jobs":[{"id","type","resource_id","payload":{"name","image","env","cpus","memory_mib","working_dir","lazy"}}]}
 //	POST /api/runner/jobs/{id}/complete  {"status":"completed"|"failed","error":"","core_id":""}
 //	  204, also for a job that is not in progress: a repeated callback is harmless
 //	POST /api/runner/sync                {"epoch":17,"boxes":[{"id","state":"running"|"stopped"}]}

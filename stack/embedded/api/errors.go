@@ -28,6 +28,12 @@ const (
 	codeBootFailed      = "boot_failed"
 	codeTimeout         = "timeout"
 	codeInternal        = "internal"
+
+	// Those that only boxlite serve, or the runner behind this API, answers with.
+	codeStopped   = "stopped"
+	codeReaped    = "session_reaped"
+	codeExecution = "execution_failed"
+	codeEngine    = "engine_unavailable"
 )
 
 // typeOf gives the error type that goes with each code. BoxLite's own client reads an error only
@@ -47,6 +53,10 @@ var typeOf = map[string]string{
 	codeBootFailed:      "ImageError",
 	codeTimeout:         "TimeoutError",
 	codeInternal:        "InternalError",
+	codeStopped:         "StoppedError",
+	codeReaped:          "SessionReapedError",
+	codeExecution:       "ExecutionError",
+	codeEngine:          "EngineError",
 }
 
 // apiError is an answer to the caller. Any other error is the API's own fault and becomes a 500.
@@ -55,6 +65,7 @@ type apiError struct {
 	code      string
 	message   string
 	stateRule bool // the state of the box forbids the operation
+	plain     bool // in the profile serve: plain text instead of the usual shape
 }
 
 func (e *apiError) Error() string { return fmt.Sprintf("%d %s: %s", e.status, e.code, e.message) }
@@ -84,6 +95,7 @@ var (
 	errModified = &apiError{status: http.StatusConflict, code: codeConflict, message: "Box was modified by another operation"}
 	errUnauthed = &apiError{status: http.StatusUnauthorized, code: codeUnauthenticated, message: "Unauthorized"}
 	errPrefix   = &apiError{status: http.StatusForbidden, code: codeForbidden, message: "The key has no access to this path prefix"}
+	errBoot     = &apiError{status: http.StatusBadRequest, code: codeBootFailed, message: "Box failed to start"}
 	errNoRunner = &apiError{status: http.StatusServiceUnavailable, code: codeUpstream, message: "No available runners"}
 )
 
@@ -107,6 +119,10 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		}
 		s.log.Error("request failed", zap.String("method", r.Method), zap.String("path", r.URL.Path), zap.Error(err))
 		e = &apiError{status: http.StatusInternalServerError, code: codeInternal, message: "Internal server error"}
+	}
+	if s.cfg.serve {
+		s.failServe(w, e)
+		return
 	}
 	body := errorBody{
 		Path: r.URL.Path, Timestamp: time.Now().UTC().Format(time.RFC3339Nano),

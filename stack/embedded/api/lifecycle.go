@@ -19,6 +19,9 @@ var (
 
 // start answers when the box runs. A start or create in flight is joined, not repeated.
 func (s *Server) start(w http.ResponseWriter, r *http.Request, org, ref string) error {
+	if s.cfg.serve {
+		return s.startServe(w, r, org, ref)
+	}
 	row, err := s.ensureStarted(r, org, ref)
 	if err != nil {
 		return err
@@ -57,7 +60,10 @@ func (s *Server) ensureStarted(r *http.Request, org, ref string) (record, error)
 }
 
 // stopBox answers as soon as the stop is accepted.
-func (s *Server) stopBox(w http.ResponseWriter, org, ref string) error {
+func (s *Server) stopBox(w http.ResponseWriter, r *http.Request, org, ref string) error {
+	if s.cfg.serve {
+		return s.stopServe(w, r, org, ref)
+	}
 	row, ok := s.store.find(org, ref)
 	switch {
 	case !ok:
@@ -81,7 +87,10 @@ func (s *Server) stopBox(w http.ResponseWriter, org, ref string) error {
 }
 
 // delete answers as soon as the box is gone for its owner; the runner destroys it afterwards.
-func (s *Server) delete(w http.ResponseWriter, org, ref string) error {
+func (s *Server) delete(w http.ResponseWriter, r *http.Request, org, ref string) error {
+	if s.cfg.serve {
+		return s.deleteServe(w, r, org, ref)
+	}
 	row, ok := s.store.find(org, ref)
 	switch {
 	case !ok:

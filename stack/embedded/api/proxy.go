@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -31,6 +32,9 @@ type hop struct {
 	exec bool   // starts an execution
 	path string // escaped, on the runner
 	base *url.URL
+	// asleep is set, and nothing is answered, when the runner says that the box of an exec has stopped;
+	// nil = the caller gets to know.
+	asleep *bool
 }
 
 type hopKey struct{}
@@ -40,8 +44,12 @@ func hopOf(ctx context.Context) hop {
 	return h
 }
 
-// errUnknownToRunner is raised when the runner does not know a box that the API sent it to.
-var errUnknownToRunner = errors.New("runner does not know the box")
+var (
+	// errUnknownToRunner is raised when the runner does not know a box that the API sent it to.
+	errUnknownToRunner = errors.New("runner does not know the box")
+	// errAsleep is raised when a box has stopped since it was made ready.
+	errAsleep = errors.New("box has stopped meanwhile")
+)
 
 func (s *Server) newProxy() *httputil.ReverseProxy {
 	return &httputil.ReverseProxy{
@@ -74,6 +82,9 @@ func unescaped(path string) string {
 
 // exec starts an execution on the runner.
 func (s *Server) exec(w http.ResponseWriter, r *http.Request, org, ref string) error {
+	if s.cfg.serve || s.cfg.Autostart {
+		return s.execReady(w, r, org, ref)
+	}
 	find := s.store.find
 	if s.cfg.bugs.Has(bugs.RemovedExec500) {
 		find = s.store.findAny
@@ -85,6 +96,11 @@ func (s *Server) exec(w http.ResponseWriter, r *http.Request, org, ref string) e
 	case row.state == creating, row.state == failed:
 		return &apiError{status: http.StatusConflict, code: codeInvalidState, message: "Box is not in valid state"}
 	}
+	return s.startExec(w, r, row, nil)
+}
+
+// startExec passes an exec request to the runner.
+func (s *Server) startExec(w http.ResponseWriter, r *http.Request, row record, asleep *bool) error {
 	inFlight := s.execs.sent.Add(1)
 	defer s.execs.sent.Add(-1)
 	if s.cfg.bugs.Has(bugs.PathBypass) && inFlight > 1 && row.state == started {
@@ -92,11 +108,16 @@ func (s *Server) exec(w http.ResponseWriter, r *http.Request, org, ref string) e
 			return err
 		}
 	}
-	return s.send(w, r, hop{box: row, exec: true}, []string{"exec"})
+	return s.send(w, r, hop{box: row, exec: true, asleep: asleep}, []string{"exec"})
 }
 
 // forward passes every other request of the exec family.
 func (s *Server) forward(w http.ResponseWriter, r *http.Request, org, ref string, rest []string) error {
+	if s.cfg.serve {
+		if err := checkSignal(r, rest); err != nil {
+			return err
+		}
+	}
 	row, ok := s.store.find(org, ref)
 	if !ok {
 		return boxNotFound(ref)
@@ -140,7 +161,12 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request, h hop, rest []stri
 func (s *Server) fromRunner(resp *http.Response) error {
 	h := hopOf(resp.Request.Context())
 	if loc := resp.Header.Get("Location"); strings.HasPrefix(loc, "/v1/") {
-		resp.Header.Set("Location", "/api"+loc)
+		resp.Header.Set("Location", s.cfg.base+loc)
+	}
+	if h.asleep != nil && resp.StatusCode == http.StatusConflict {
+		if asleep, err := saysStopped(resp); err != nil || asleep {
+			return cmp.Or(err, errAsleep)
+		}
 	}
 	if h.exec {
 		s.log.Info("exec forwarded", zap.String("box", h.box.id), zap.Int("status", resp.StatusCode))
@@ -152,6 +178,9 @@ func (s *Server) fromRunner(resp *http.Response) error {
 	}
 	if h.exec && resp.StatusCode == http.StatusNotFound && s.cfg.bugs.Has(bugs.RemovedExec500) {
 		return errUnknownToRunner
+	}
+	if s.cfg.serve && resp.StatusCode >= 400 {
+		return s.wrapError(resp)
 	}
 	if resp.StatusCode < 500 {
 		return nil
@@ -176,6 +205,9 @@ type readCloser struct {
 func (s *Server) proxyFailed(w http.ResponseWriter, r *http.Request, err error) {
 	var e *apiError
 	switch {
+	case errors.Is(err, errAsleep):
+		*hopOf(r.Context()).asleep = true
+		return
 	case errors.As(err, &e), errors.Is(err, errUnknownToRunner):
 	case errors.Is(err, context.DeadlineExceeded):
 		err = &apiError{status: http.StatusGatewayTimeout, code: codeTimeout, message: "The runner did not answer in time"}
@@ -185,7 +217,7 @@ func (s *Server) proxyFailed(w http.ResponseWriter, r *http.Request, err error) 
 		s.log.Warn("runner unreachable", zap.String("path", r.URL.Path), zap.Error(err))
 		err = &apiError{status: http.StatusServiceUnavailable, code: codeUpstream, message: "The runner could not be reached"}
 	}
-	if isUpgrade(r) {
+	if isUpgrade(r) && !s.cfg.serve {
 		s.refuseUpgrade(w, err)
 		return
 	}

@@ -28,8 +28,12 @@ func (s *Server) config(w http.ResponseWriter) error {
 }
 
 func (s *Server) me(w http.ResponseWriter, org string) error {
+	var prefix any
+	if !s.cfg.serve {
+		prefix = org
+	}
 	writeJSON(w, http.StatusOK, map[string]any{
-		"sub": "key:" + org, "principal_type": "api_key", "path_prefix": org,
+		"sub": "key:" + org, "principal_type": "api_key", "path_prefix": prefix,
 		"scopes": []string{"box:read", "box:write", "box:exec"},
 	})
 	return nil
@@ -69,6 +73,9 @@ func (s *Server) get(w http.ResponseWriter, r *http.Request, org, ref string) er
 
 // list answers every box of the organization, or one page of them when pageSize is given.
 func (s *Server) list(w http.ResponseWriter, r *http.Request, org string) error {
+	if s.cfg.serve {
+		return s.listServe(w, org)
+	}
 	q := r.URL.Query()
 	size, after := 0, uint64(0)
 	var err error

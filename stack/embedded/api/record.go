@@ -10,6 +10,7 @@ type state string
 
 const (
 	creating   state = "creating"
+	configured state = "configured" // made and never started; only in the profile serve
 	starting   state = "starting"
 	started    state = "started"
 	stopping   state = "stopping"
@@ -22,7 +23,7 @@ const (
 // status is the public name of a state.
 func (s state) status() string {
 	switch s {
-	case creating, starting:
+	case creating, configured, starting:
 		return "configured"
 	case started:
 		return "running"
@@ -84,7 +85,7 @@ func (r record) json() boxJSON {
 		BoxID: r.id, Name: r.name, Status: r.state.status(),
 		CreatedAt: r.created.Format(time.RFC3339Nano), UpdatedAt: r.updated.Format(time.RFC3339Nano),
 		Image: r.spec.Image, CPUs: r.spec.CPUs, MemoryMiB: r.spec.MemoryMiB, DiskSizeGB: r.spec.DiskSizeGB,
-		Labels: map[string]string{}, AutoStop: r.spec.AutoStop, AutoDelete: r.spec.AutoDelete,
+		Labels: map[string]string{}, AutoStop: r.spec.AutoStop, AutoDelete: r.spec.AutoDelete, AutoResume: r.spec.AutoResume,
 	}
 }
 

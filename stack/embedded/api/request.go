@@ -41,8 +41,9 @@ type spec struct {
 	DiskSizeGB int
 	WorkingDir string
 	Env        map[string]string
-	AutoStop   int // seconds without activity; 0 = never
-	AutoDelete int // seconds after a stop; 0 = never
+	AutoStop   int  // seconds without activity; 0 = never
+	AutoDelete int  // seconds after a stop; 0 = never
+	AutoResume bool // an exec starts the box when it is stopped
 }
 
 // createRequest is the body of a create. A pointer tells a missing field from an empty one.
@@ -56,7 +57,7 @@ type createRequest struct {
 	Env        map[string]string `json:"env"`
 	AutoStop   *int              `json:"auto_stop"`
 	AutoDelete *int              `json:"auto_delete"`
-	AutoResume *bool             `json:"auto_resume"` // accepted and without effect: a stopped box refuses exec
+	AutoResume *bool             `json:"auto_resume"` // without effect where no exec starts a stopped box
 	TTY        *bool             `json:"tty"`         // of the main command, which these boxes do not have
 	Detach     *bool             `json:"detach"`      // boxes always outlive their creator here
 	Network    *map[string]any   `json:"network"`     // accepted and without effect

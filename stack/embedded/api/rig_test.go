@@ -53,8 +53,8 @@ func newRig(t *testing.T, edit ...func(*Config)) *rig {
 	s, err := New(cfg, zap.NewNop())
 	require.NoError(t, err)
 	srv := httptest.NewServer(s)
-	g := &rig{t: t, api: s, url: srv.URL + "/api"}
-	g.runner = newFakeRunner(t, g.url)
+	g := &rig{t: t, api: s, url: srv.URL + s.cfg.base}
+	g.runner = newFakeRunner(t, srv.URL+"/api")
 	t.Cleanup(func() {
 		g.runner.close()
 		s.Close()
@@ -281,6 +281,8 @@ func (f *fakeRunner) perform(j jobJSON) {
 	switch {
 	case bad:
 		result = map[string]string{"status": "failed", "error": "no luck at /var/secret"}
+	case j.Type == createBox && j.Payload.Lazy:
+		f.boxes[j.ResourceID] = "stopped"
 	case j.Type == createBox, j.Type == startBox:
 		f.boxes[j.ResourceID] = "running"
 		result["core_id"] = "core" + j.ResourceID
@@ -314,10 +316,20 @@ func (f *fakeRunner) report(t *testing.T, epoch uint64, boxes []claim) uint64 {
 	return out.Epoch
 }
 
-// ServeHTTP is the exec family: 201 for a box that runs, an echo for attach.
+// ServeHTTP is the exec family.
 func (f *fakeRunner) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	serve := f.serve
+	f.mu.Unlock()
+	if serve == nil {
+		serve = f.usual
+	}
+	serve(w, r)
+}
+
+// usual is 201 for an exec in a box that runs, an echo for attach.
+func (f *fakeRunner) usual(w http.ResponseWriter, r *http.Request) {
+	f.mu.Lock()
 	seg := strings.Split(r.URL.EscapedPath(), "/")
 	st := ""
 	if len(seg) > 3 {
@@ -328,8 +340,6 @@ func (f *fakeRunner) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	f.mu.Unlock()
 	switch {
-	case serve != nil:
-		serve(w, r)
 	case r.Header.Get("Authorization") != "Bearer "+token:
 		writeJSON(w, 401, map[string]string{"error": "bad runner token"})
 	case st == "":

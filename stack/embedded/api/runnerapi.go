@@ -55,6 +55,7 @@ type payloadJSON struct {
 	CPUs       int               `json:"cpus"`
 	MemoryMiB  int               `json:"memory_mib"`
 	WorkingDir string            `json:"working_dir"`
+	Lazy       bool              `json:"lazy"` // make the box, and leave it to the first start to start it
 }
 
 func (s *Server) poll(w http.ResponseWriter, r *http.Request) error {
@@ -100,7 +101,7 @@ func (s *Server) hand(w http.ResponseWriter, r *http.Request, jobs []*job, epoch
 	}{epoch, []jobJSON{}}
 	for _, j := range jobs {
 		body.Jobs = append(body.Jobs, jobJSON{j.id, j.kind, j.boxID, payloadJSON{
-			Name: j.spec.Name, Image: j.spec.Image, Env: j.spec.Env, CPUs: j.spec.CPUs, MemoryMiB: j.spec.MemoryMiB, WorkingDir: j.spec.WorkingDir,
+			Name: j.spec.Name, Image: j.spec.Image, Env: j.spec.Env, CPUs: j.spec.CPUs, MemoryMiB: j.spec.MemoryMiB, WorkingDir: j.spec.WorkingDir, Lazy: s.cfg.serve,
 		}})
 	}
 	data, err := json.Marshal(body)
@@ -176,11 +177,12 @@ func (s *Server) sync(w http.ResponseWriter, r *http.Request) error {
 	if err := readRunner(w, r, &q); err != nil {
 		return err
 	}
-	t := trust{changed: s.cfg.bugs.Has(bugs.SyncOverwrite), removed: s.cfg.bugs.Has(bugs.ListGhost)}
+	t := trust{changed: s.cfg.bugs.Has(bugs.SyncOverwrite), removed: s.cfg.bugs.Has(bugs.ListGhost), wanted: s.startsUnseen()}
 	for _, c := range q.Boxes {
 		if err := s.awaitDatabase(r.Context()); err != nil { // each row is read by itself
 			return err
 		}
+		s.reconcile(q.Epoch, c)
 		if row, changed := s.store.correct(q.Epoch, c, t); changed {
 			s.log.Warn("state corrected by the runner's report", zap.String("box", row.id), zap.String("state", string(row.state)))
 		}

@@ -54,7 +54,7 @@ func New(cfg Config, log *zap.Logger) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: set, log: log, store: newStore()}
+	s := &Server{cfg: set, log: log, store: newStore(set.serve)}
 	for _, k := range cfg.Keys {
 		s.keys = append(s.keys, hashedKey{sha256.Sum256([]byte(k.Key)), k.Org})
 	}
@@ -76,7 +76,11 @@ func (s *Server) Close() {
 
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("X-BoxLite-Api-Version", Version)
+	if s.cfg.serve {
+		nameRequest(w, r)
+	} else {
+		w.Header().Set("X-BoxLite-Api-Version", Version)
+	}
 	defer func() {
 		v := recover()
 		if v == nil {
@@ -89,7 +93,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, fmt.Errorf("handler panicked: %v", v))
 	}()
 	if err := s.route(w, r); err != nil {
-		if isUpgrade(r) {
+		if isUpgrade(r) && !s.cfg.serve {
 			s.refuseUpgrade(w, err)
 			return
 		}
@@ -100,7 +104,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // route finds the handler. It is written out because a prefix may stand before every box route, and
 // because net/http's own answers for a wrong path or method are not in the shape of the contract.
 func (s *Server) route(w http.ResponseWriter, r *http.Request) error {
-	path, ok := strings.CutPrefix(r.URL.EscapedPath(), "/api/")
+	base := "/api/"
+	if s.cfg.serve && strings.HasPrefix(r.URL.EscapedPath(), "/v1/") {
+		base = "/"
+	}
+	path, ok := strings.CutPrefix(r.URL.EscapedPath(), base)
 	if !ok {
 		return noRoute(r)
 	}
@@ -113,7 +121,7 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) error {
 		return s.health(w)
 	case seg[0] == "runner":
 		return s.routeRunner(w, r, seg[1:])
-	case seg[0] == "v1" && len(seg) > 1:
+	case seg[0] == "v1" && len(seg) > 1 && base == s.cfg.base+"/":
 		return s.routeV1(w, r, seg[1:])
 	}
 	return noRoute(r)
@@ -128,6 +136,9 @@ func (s *Server) routeV1(w http.ResponseWriter, r *http.Request, seg []string) e
 		return err
 	}
 	if !reserved[seg[0]] {
+		if s.cfg.serve {
+			return noRoute(r)
+		}
 		if seg[0] != org {
 			return errPrefix
 		}
@@ -160,7 +171,7 @@ func (s *Server) routeBoxes(w http.ResponseWriter, r *http.Request, org string, 
 		case http.MethodGet, http.MethodHead:
 			return s.get(w, r, org, ref)
 		case http.MethodDelete:
-			return s.delete(w, org, ref)
+			return s.delete(w, r, org, ref)
 		}
 		return noRoute(r)
 	}
@@ -168,7 +179,7 @@ func (s *Server) routeBoxes(w http.ResponseWriter, r *http.Request, org string, 
 	case "POST start":
 		return s.start(w, r, org, ref)
 	case "POST stop":
-		return s.stopBox(w, org, ref)
+		return s.stopBox(w, r, org, ref)
 	case "POST exec":
 		return s.exec(w, r, org, ref)
 	case "GET metrics", "GET executions/*", "DELETE executions/*", "POST executions/*/signal", "POST executions/*/resize":

@@ -11,8 +11,9 @@ import (
 const keepDestroyed = 10_000
 
 // store is the database of the API: rows, names, and the queue of jobs that belong to them. One
-// mutex makes each method a transaction. Every write of the API is in this file.
+// mutex makes each method a transaction. Every write of the API is in this file or store_sync.go.
 type store struct {
+	lazy  bool // new boxes are not started
 	mu    sync.Mutex
 	epoch uint64
 	seq   uint64
@@ -33,8 +34,9 @@ type store struct {
 // totals counts what happened to the boxes of an organization since the start.
 type totals struct{ created, failed, stopped int }
 
-func newStore() *store {
+func newStore(lazy bool) *store {
 	return &store{
+		lazy: lazy,
 		rows: map[string]*record{}, names: map[[2]string]string{},
 		jobs: map[string]*job{}, busy: map[string]bool{}, wake: make(chan struct{}),
 		totals: map[string]*totals{},
@@ -249,6 +251,9 @@ func (s *store) settle(row *record, j *job, coreID string) {
 	switch {
 	case j.kind == createBox && ok:
 		row.state, row.coreID = started, coreID
+		if s.lazy {
+			row.state = configured
+		}
 	case j.kind == createBox: // a refused create leaves no row
 		row.desired = destroyed
 		s.count(row.org).failed++
@@ -324,6 +329,7 @@ type claim struct {
 // trust says which claims of a report may be applied besides those that are safe.
 type trust struct {
 	changed bool // also to rows that changed after the report was begun, or are changing
+	wanted  bool // not to rows that the report says run although they are to be stopped
 	removed bool // also to rows that are to be destroyed
 }
 
@@ -335,6 +341,12 @@ func (s *store) correct(epoch uint64, c claim, t trust) (after record, changed b
 	row := s.rows[c.ID]
 	to, known := map[string]state{"running": started, "stopped": stopped}[c.State]
 	if row == nil || !known || row.state == to || row.state == failed || row.state == creating {
+		return record{}, false
+	}
+	if row.state == configured && to == stopped {
+		return record{}, false // the runner does not tell them apart
+	}
+	if t.wanted && to == started && row.desired == stopped {
 		return record{}, false
 	}
 	if row.desired == destroyed {

@@ -36,6 +36,7 @@ type payload struct {
 	Image      string            `json:"image"`
 	Env        map[string]string `json:"env"`
 	WorkingDir string            `json:"working_dir"`
+	Lazy       bool              `json:"lazy"` // make the box without starting it
 }
 
 // boxReport is the state of one box in a sync report.

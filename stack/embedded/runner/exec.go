@@ -97,7 +97,7 @@ func envList(env map[string]string) []string {
 // exec starts a command in a box. When it returns the execution is in the books and will end: the
 // run of the box is held until then, so no stop can have looked for executions in between.
 func (r *Runner) exec(b *box, req execRequest) (*execution, error) {
-	run, err := b.admit()
+	run, err := r.admit(b)
 	if err != nil {
 		return nil, err
 	}

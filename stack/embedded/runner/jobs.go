@@ -159,8 +159,8 @@ func (r *Runner) do(j job) (coreID string, err error) {
 	return b.coreID, err
 }
 
-// createBox makes a box and starts it. A box that is already there is the answer to a job that was
-// repeated.
+// createBox makes a box and, unless it is a lazy one, starts it. A box that is already there is the
+// answer to a job that was repeated.
 func (r *Runner) createBox(id string, p payload) (string, error) {
 	if b, err := r.box(id); err == nil {
 		return b.coreID, nil
@@ -176,8 +176,10 @@ func (r *Runner) createBox(id string, p payload) (string, error) {
 	if r.cfg.bugs.Has(bugs.BoxDirsShared) && plainID(p.Name) {
 		b.dir = filepath.Join(r.boxesDir(), p.Name)
 	}
-	if err := r.startBox(b); err != nil {
-		return "", errors.Join(err, removeAll(b.dir))
+	if !p.Lazy {
+		if err := r.startBox(b); err != nil {
+			return "", errors.Join(err, removeAll(b.dir))
+		}
 	}
 	r.addBox(b)
 	r.log.Info("created box", zap.String("id", b.coreID), zap.String("name", id), zap.String("image", p.Image))

@@ -2,16 +2,32 @@ package runner
 
 import (
 	"bytes"
+	"errors"
 	"net"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
 
+	"chaos/stack/embedded/bugs"
 	"chaos/stack/embedded/sandbox"
 )
 
 // This file holds the parts that only seeded bugs need. The clean stack never touches them.
+
+// admit lets an execution begin to start. With autostart-stale-status and reconciler-stops-again it
+// starts a stopped box for that, as BoxLite's core does, and tells nobody.
+func (r *Runner) admit(b *box) (*boxRun, error) {
+	run, err := b.admit()
+	var stopped *errStopped
+	if !errors.As(err, &stopped) || !r.cfg.bugs.Has(bugs.AutostartStaleStatus) && !r.cfg.bugs.Has(bugs.ReconcilerStopsAgain) {
+		return run, err
+	}
+	if err := r.startBox(b); err != nil {
+		return nil, err
+	}
+	return b.admit()
+}
 
 // scratch is the pool of output-bleed: buffers that are handed on and given back at once.
 var scratch = sync.Pool{New: func() any { b := make([]byte, 32<<10); return &b }}

@@ -1,0 +1,172 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"chaos/cmd/internal/doctor"
+	"chaos/cmd/internal/report"
+	"chaos/model"
+	"chaos/stack/live"
+)
+
+func (a *app) doctorCmd() *cobra.Command {
+	var f stackFlags
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use: "doctor", Short: "Say which contract a stack keeps, and which answers contradict the others", Args: argCount(0, 0, ""),
+		Long: `doctor asks a stack with a handful of boxes of its own, which it removes again, and says which profile
+and flags fit and which answers contradict each of the others. With --profile it looks at that one only.
+Exit 0 if one fits, 1 if none does.`,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.doctor(cmd.Context(), f, asJSON) },
+	}
+	f.add(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
+	return cmd
+}
+
+func (a *app) doctor(ctx context.Context, f stackFlags, asJSON bool) error {
+	if _, err := f.check(); err != nil {
+		return err
+	}
+	asked, err := model.ParseFlags(f.contract)
+	if err != nil {
+		return usagef("--contract: %v", err)
+	}
+	open := f
+	if f.stack != "embedded" {
+		open.contractFlags = contractFlags{} // what it is judged by is what is to be found out
+	}
+	st, err := open.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer st.close()
+	d, err := doctor.Examine(st.ctx, st.target.Client(), st.target.Limits())
+	var dead *deadStack
+	var unable *doctor.Unable
+	switch {
+	case errors.As(context.Cause(st.ctx), &dead):
+		return dead
+	case errors.As(err, &unable):
+		a.complain(err)
+		return exit(ExitInconclusive)
+	case err != nil:
+		return err
+	}
+	fits := diagnosed(d, f.profile, asked)
+	if asJSON {
+		if err := writeJSON(a.out, doctorJSON(st, d, fits)); err != nil {
+			return err
+		}
+	} else {
+		a.printDiagnosis(f, st, fits)
+	}
+	if !fits[0].OK() {
+		return exit(ExitViolation)
+	}
+	return nil
+}
+
+// diagnosed returns how the answers fit the profile that was asked for, or each.
+func diagnosed(d *doctor.Diagnosis, profile string, flags model.Flags) []doctor.Fit {
+	fits := d.Fits(flags)
+	if profile != "" && profile != auto {
+		fits = slices.DeleteFunc(fits, func(f doctor.Fit) bool { return f.Contract.Profile != profile })
+	}
+	return fits
+}
+
+func (a *app) printDiagnosis(f stackFlags, st *openStack, fits []doctor.Fit) {
+	where := st.target.Describe()
+	if f.stack != "embedded" {
+		where = f.stack
+	}
+	fmt.Fprintf(a.out, "stack    %s\n", where)
+	best := fits[0]
+	if best.OK() {
+		fmt.Fprintf(a.out, "fits     %s\n", best.Contract)
+		if f.stack != "embedded" {
+			fmt.Fprintf(a.out, "test it  %s\n", command(append([]string{"run", "--stack", f.stack}, contractWords(best.Contract)...)...))
+		}
+	} else if len(fits) > 1 {
+		fmt.Fprintf(a.out, "fits     none; the nearest is %s\n", best.Contract)
+	} else {
+		fmt.Fprintln(a.out, "fits     no")
+	}
+	for _, x := range fits {
+		if x.OK() {
+			continue
+		}
+		fmt.Fprintf(a.out, "\n%s is contradicted by %s:\n", x.Contract, report.Count(len(x.Contradictions), "answer"))
+		for _, c := range x.Contradictions {
+			fmt.Fprintf(a.out, "  %s\n    expected  %s\n    got       %s\n    source    %s\n", c.Request, c.Expected, clipped(c.Got), c.Source)
+		}
+	}
+}
+
+// clipped is text on one line of at most 160 characters; --json has all of it.
+func clipped(text string) string {
+	const most = 160
+	if r := []rune(report.OneLine(text)); len(r) > most {
+		return string(r[:most]) + "…"
+	}
+	return report.OneLine(text)
+}
+
+type jsonFit struct {
+	Profile        string                 `json:"profile"`
+	Contract       string                 `json:"contract"` // flags
+	Fits           bool                   `json:"fits"`
+	Contradictions []doctor.Contradiction `json:"contradictions"`
+}
+
+func doctorJSON(st *openStack, d *doctor.Diagnosis, fits []doctor.Fit) map[string]any {
+	list := []jsonFit{}
+	for _, f := range fits {
+		bad := f.Contradictions
+		if bad == nil {
+			bad = []doctor.Contradiction{}
+		}
+		list = append(list, jsonFit{f.Contract.Profile, f.Contract.Flags.String(), f.OK(), bad})
+	}
+	fit := ""
+	if fits[0].OK() {
+		fit = fits[0].Contract.Profile
+	}
+	return map[string]any{"stack": st.target.Client().Endpoint().URL, "fits": fit, "seen": d.Flags.String(), "profiles": list, "answers": d.Answers}
+}
+
+// findContract asks the stack of cfg which contract it keeps, puts that into cfg, and says what it
+// found. Flags in cfg that the user asked for stay.
+func (f *stackFlags) findContract(ctx context.Context, cfg *live.Config) ([]string, error) {
+	t, err := live.Connect(ctx, live.Config{URL: cfg.URL, Key: cfg.Key})
+	if err != nil {
+		return nil, err
+	}
+	defer t.Close()
+	d, err := doctor.Examine(ctx, t.Client(), t.Limits())
+	var unable *doctor.Unable
+	if errors.As(err, &unable) {
+		return nil, fmt.Errorf("--profile %s: %w; name the profile", auto, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	asked, err := model.ParseFlags(f.contract)
+	if err != nil {
+		return nil, usagef("--contract: %v", err)
+	}
+	best := d.Fits(asked)[0]
+	cfg.Profile, cfg.Flags = best.Contract.Profile, best.Contract.Flags
+	if best.OK() {
+		return []string{"contract: " + best.Contract.String() + ", which all answers to a first look fit"}, nil
+	}
+	notes := []string{fmt.Sprintf("contract: %s is the nearest, but %s to a first look contradict it, e.g.", best.Contract, report.Count(len(best.Contradictions), "answer"))}
+	c := best.Contradictions[0]
+	return append(notes, fmt.Sprintf("  %s: expected %s, got %s", c.Request, c.Expected, clipped(c.Got))), nil
+}
