@@ -14,7 +14,6 @@ import (
 	"chaos/model"
 )
 
-
 // signalled runs p in a shell, sends sig once its first line is there, and returns how it ended and
 // its standard output.
 func signalled(t *testing.T, shell []string, p model.Payload, sig syscall.Signal) (syscall.WaitStatus, string) {
