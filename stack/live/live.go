@@ -20,6 +20,9 @@ import (
 type Config struct {
 	URL string // base without /v1, e.g. http://127.0.0.1:3000/api
 	Key string // bearer token
+	// OtherKey is the bearer token of another organization, which boxes must be hidden from. "" = there
+	// is none, and that is not tried.
+	OtherKey string
 }
 
 // limits are generous: a create waits up to 30 s for its box to boot, and the caller must wait
@@ -28,8 +31,9 @@ var limits = model.Limits{Call: 75 * time.Second, Resolve: 20 * time.Second, Gra
 
 // Target is a live stack.
 type Target struct {
-	client *stack.Client
-	dead   chan error
+	client             *stack.Client
+	other, otherPrefix string // key of another organization, "" = none, and its path prefix
+	dead               chan error
 }
 
 var _ stack.Target = (*Target)(nil)
@@ -48,22 +52,42 @@ func Connect(ctx context.Context, cfg Config) (*Target, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	probe := stack.New(stack.Endpoint{URL: cfg.URL, Key: cfg.Key})
-	defer probe.Close()
-	res, err := probe.Do(ctx, stack.Request{Method: "GET", Path: "/me"})
+	prefix, err := whoAmI(ctx, cfg.URL, cfg.Key, "--key or BOXLITE_API_KEY")
 	if err != nil {
-		return nil, fmt.Errorf("reach stack: %w", err)
+		return nil, err
+	}
+	t := &Target{client: stack.New(stack.Endpoint{URL: cfg.URL, Key: cfg.Key, Prefix: prefix}), other: cfg.OtherKey, dead: make(chan error)}
+	if cfg.OtherKey != "" {
+		if t.otherPrefix, err = whoAmI(ctx, cfg.URL, cfg.OtherKey, "--other-key or BOXLITE_OTHER_API_KEY"); err != nil {
+			t.Close()
+			return nil, err
+		}
+		if prefix == "" || t.otherPrefix == "" || prefix == t.otherPrefix {
+			t.Close()
+			return nil, &ConfigError{"the other key does not show that it belongs to another organization: GET /v1/me gives both keys the same path prefix, or none"}
+		}
+	}
+	return t, nil
+}
+
+// whoAmI returns the path prefix of the organization that key belongs to. from says where the key is given.
+func whoAmI(ctx context.Context, base, key, from string) (prefix string, err error) {
+	c := stack.New(stack.Endpoint{URL: base, Key: key})
+	defer c.Close()
+	res, err := c.Do(ctx, stack.Request{Method: "GET", Path: "/me"})
+	if err != nil {
+		return "", fmt.Errorf("reach stack: %w", err)
 	}
 	if res.Status == 401 || res.Status == 403 {
-		return nil, fmt.Errorf("reach stack: GET /v1/me answered %d: the key is not accepted; give it with --key or BOXLITE_API_KEY", res.Status)
+		return "", fmt.Errorf("reach stack: GET /v1/me answered %d: the key is not accepted; give it with %s", res.Status, from)
 	}
 	var me struct {
 		PathPrefix string `json:"path_prefix"`
 	}
 	if res.Status != 200 || json.Unmarshal(res.Body, &me) != nil {
-		return nil, fmt.Errorf("reach stack: GET /v1/me answered %d and not who we are: is this a BoxLite API?", res.Status)
+		return "", fmt.Errorf("reach stack: GET /v1/me answered %d and not who we are: is this a BoxLite API?", res.Status)
 	}
-	return &Target{client: stack.New(stack.Endpoint{URL: cfg.URL, Key: cfg.Key, Prefix: me.PathPrefix}), dead: make(chan error)}, nil
+	return me.PathPrefix, nil
 }
 
 // ConfigError is a mistake of whoever configured the target.
@@ -90,6 +114,11 @@ func (t *Target) Close() { t.client.Close() }
 
 // Client implements stack.Target.
 func (t *Target) Client() *stack.Client { return t.client }
+
+// Lease implements stack.Target: there is one organization for everything, and others may use it too.
+func (t *Target) Lease(context.Context) (*stack.Lease, error) {
+	return stack.Shared(t.client, t.other, t.otherPrefix), nil
+}
 
 // Profile implements stack.Target.
 func (t *Target) Profile() string { return "cloud" }

@@ -111,3 +111,47 @@ func TestTarget_ClaimsNothingItCannotSee(t *testing.T) {
 	require.Greater(t, l.Call.Seconds(), 30.0, "a create may take 30 s to be answered")
 	require.Positive(t, min(l.Resolve, l.Converge, l.Stall))
 }
+
+func TestConnect_AnotherOrganization(t *testing.T) {
+	var prefixes = map[string]string{"Bearer one": `"org-1"`, "Bearer again": `"org-1"`, "Bearer two": `"org-2"`, "Bearer none": "null"}
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		p, ok := prefixes[q.Header.Get("Authorization")]
+		switch {
+		case !ok:
+			w.WriteHeader(http.StatusUnauthorized)
+		case q.URL.Path == "/v1/me":
+			_, _ = io.WriteString(w, `{"path_prefix":`+p+`}`)
+		default:
+			_, _ = io.WriteString(w, q.Header.Get("Authorization")+" "+q.URL.Path)
+		}
+	}))
+	t.Cleanup(s.Close)
+	for _, other := range []string{"again", "none"} {
+		_, err := live.Connect(t.Context(), live.Config{URL: s.URL, Key: "one", OtherKey: other})
+		require.True(t, live.IsConfig(err), "%s: %v", other, err)
+	}
+	_, err := live.Connect(t.Context(), live.Config{URL: s.URL, Key: "one", OtherKey: "bad"})
+	require.ErrorContains(t, err, "--other-key")
+
+	target, err := live.Connect(t.Context(), live.Config{URL: s.URL, Key: "one", OtherKey: "two"})
+	require.NoError(t, err)
+	defer target.Close()
+	l, err := target.Lease(t.Context())
+	require.NoError(t, err)
+	defer l.Release()
+	require.Zero(t, l.Quota)
+	require.False(t, l.Alone)
+	for want, c := range map[string]*stack.Client{"Bearer one /v1/org-1/boxes": l.Client, "Bearer two /v1/org-2/boxes": l.Other, "Bearer two /v1/org-1/boxes": l.Stranger} {
+		res, err := c.Do(t.Context(), stack.Request{Method: "GET", Path: "/boxes"})
+		require.NoError(t, err)
+		require.Equal(t, want, string(res.Body))
+	}
+
+	target, err = live.Connect(t.Context(), live.Config{URL: s.URL, Key: "none"})
+	require.NoError(t, err)
+	defer target.Close()
+	l, err = target.Lease(t.Context())
+	require.NoError(t, err)
+	require.Nil(t, l.Other)
+	require.Nil(t, l.Stranger)
+}

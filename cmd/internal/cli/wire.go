@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -18,15 +19,17 @@ import (
 
 // stackFlags say which stack to work on.
 type stackFlags struct {
-	stack string
-	bugs  string
-	key   string
+	stack    string
+	bugs     string
+	key      string
+	otherKey string
 }
 
 func (f *stackFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.stack, "stack", "embedded", "embedded, or the URL of a running stack without /v1, like http://127.0.0.1:3000/api")
 	cmd.Flags().StringVar(&f.bugs, "bug", "", "seeded bugs to switch on in the embedded stack, comma-separated: "+bugNames())
 	cmd.Flags().StringVar(&f.key, "key", "", "API key of a stack given by URL (default $BOXLITE_API_KEY)")
+	cmd.Flags().StringVar(&f.otherKey, "other-key", "", "key of another organization of that stack, which must not get at our boxes (default $BOXLITE_OTHER_API_KEY)")
 }
 
 func bugNames() string {
@@ -42,6 +45,9 @@ func (f *stackFlags) check() (bugs.Set, error) {
 	set, err := bugs.Parse(f.bugs)
 	if err != nil {
 		return nil, usagef("--bug: %v", err)
+	}
+	if f.stack == "embedded" && f.otherKey != "" {
+		return nil, usagef("--other-key is for a stack given by URL; name it with --stack")
 	}
 	if f.stack == "embedded" && f.key != "" {
 		return nil, usagef("--key is for a stack given by URL; name it with --stack")
@@ -91,15 +97,17 @@ func (f *stackFlags) open(ctx context.Context) (*openStack, error) {
 	if f.stack == "embedded" {
 		return openEmbedded(ctx, set)
 	}
-	key := f.key
-	if key == "" {
-		key = os.Getenv("BOXLITE_API_KEY")
-	}
-	t, err := live.Connect(ctx, live.Config{URL: f.stack, Key: key})
+	key := cmp.Or(f.key, os.Getenv("BOXLITE_API_KEY"))
+	other := cmp.Or(f.otherKey, os.Getenv("BOXLITE_OTHER_API_KEY"))
+	t, err := live.Connect(ctx, live.Config{URL: f.stack, Key: key, OtherKey: other})
 	if err != nil {
 		return nil, err
 	}
-	notes := []string{"journal: not read, so what the runner saw is not judged", "leftovers: the machine of the stack is not searched"}
+	notes := []string{"journal: not read, so what the runner saw is not judged", "leftovers: the machine of the stack is not searched",
+		"limit of boxes: not known, so quotas and the counts of the organization are not judged"}
+	if other == "" {
+		notes = append(notes, "other organizations: no key of one (--other-key), so what they can reach is not tried")
+	}
 	return use(ctx, t, notes, t.Close)
 }
 
