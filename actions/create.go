@@ -27,11 +27,16 @@ func (create) Spec() *model.Spec {
 		Args: []model.ArgSpec{
 			{Name: "bad", Doc: "ask for something that must be refused: cpus-zero, cpus-huge, memory-negative, name-blank, unknown-image",
 				Check: oneOf("cpus-zero", "cpus-huge", "memory-negative", "name-blank", "unknown-image")},
+			{Name: "cpus", Doc: "ask for so many", Simpler: []string{"1"}, Check: number(1, 4)},
 			giveUp,
+			{Name: "memory", Doc: "ask for so many MiB: 256, 512, 1024, 1536 or 2048", Simpler: []string{"1024"}, Check: oneOf(memories...)},
 			{Name: "name", Doc: "ask for this name instead of one of its own, so that creates compete for it: n1 or n2", Check: oneOf("n1", "n2")},
 		},
 	}
 }
+
+// memories are sizes every server has room for; one is no whole number of GiB, which the API rounds up.
+var memories = []string{"256", "512", "1024", "1536", "2048"}
 
 // maxBoxes bounds the boxes one plan asks for: a plan is about few boxes with much going on.
 const maxBoxes = 5
@@ -54,6 +59,13 @@ func (create) Draw(src model.Source, b model.Belief) model.Step {
 		s.Args = args("name", model.Pick(src, names))
 	case model.Chance(src, 12):
 		s.Args = args("bad", model.Pick(src, []string{"cpus-zero", "cpus-huge", "memory-negative", "name-blank", "unknown-image"}))
+		return s
+	}
+	if model.Chance(src, 8) {
+		s.Args = s.Args.With("cpus", model.Pick(src, []string{"1", "2"}))
+	}
+	if model.Chance(src, 8) {
+		s.Args = s.Args.With("memory", model.Pick(src, memories))
 	}
 	return s
 }
@@ -74,6 +86,12 @@ func (create) Perform(ctx context.Context, env *Env, s model.Step) {
 		c.Variant, c.Name = "shared-name", env.Refs.Token()+"-"+label
 	}
 	body := map[string]any{"image": "alpine:latest", "name": c.Name}
+	if c.CPUs = s.Args.Int("cpus"); c.CPUs != 0 {
+		body["cpus"] = c.CPUs
+	}
+	if c.MemoryMiB = s.Args.Int("memory"); c.MemoryMiB != 0 {
+		body["memory_mib"] = c.MemoryMiB
+	}
 	if bad := s.Args.Get("bad"); bad != "" {
 		c.Variant = bad
 		badCreates[bad](body)

@@ -2,7 +2,6 @@ package actions
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/fnv"
@@ -17,6 +16,9 @@ import (
 // Env is what a step may use while it is performed.
 type Env struct {
 	Client *stack.Client
+	// Other acts for another organization, Stranger does so on our path prefix. Both may be nil.
+	Other, Stranger *stack.Client
+
 	Rec    *Recorder
 	Refs   *Refs
 	Limits model.Limits
@@ -158,6 +160,11 @@ func (e *Env) call(op string, on model.Ref) *model.Call {
 
 // send performs req, completes c with the answer and records it.
 func (e *Env) send(ctx context.Context, c *model.Call, req stack.Request) *model.Call {
+	return e.sendAs(ctx, e.Client, c, req)
+}
+
+// sendAs is send by another client.
+func (e *Env) sendAs(ctx context.Context, client *stack.Client, c *model.Call, req stack.Request) *model.Call {
 	wait := e.Limits.Call
 	if e.GiveUp > 0 && changing[c.Op] {
 		wait = e.GiveUp
@@ -165,7 +172,7 @@ func (e *Env) send(ctx context.Context, c *model.Call, req stack.Request) *model
 	bounded, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	e.Rec.begin(c)
-	res, err := e.Client.Do(bounded, req)
+	res, err := client.Do(bounded, req)
 	e.answer(c, res, err)
 	c.GaveUp = err != nil && wait == e.GiveUp && errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil
 	e.Rec.end(c)
@@ -209,53 +216,6 @@ func clip(body []byte) string {
 		body = body[:model.MaxBody]
 	}
 	return strings.ToValidUTF8(string(body), "\uFFFD")
-}
-
-type wireBox struct {
-	ID     string `json:"box_id"`
-	Name   string `json:"name"`
-	Status string `json:"status"`
-}
-
-// decode reads the boxes or the execution of an answer into the call.
-func (e *Env) decode(c *model.Call, body []byte) {
-	switch c.Op {
-	case model.OpCreate, model.OpGet, model.OpStart, model.OpStop:
-		var b wireBox
-		if json.Unmarshal(body, &b) == nil && b.ID != "" {
-			c.Boxes = []model.BoxView{b.view()}
-		}
-	case model.OpList:
-		var l struct {
-			Boxes []wireBox `json:"boxes"`
-		}
-		if json.Unmarshal(body, &l) == nil {
-			for _, b := range l.Boxes {
-				if strings.HasPrefix(b.Name, e.Refs.token+"-") || e.Refs.knows(b.ID) {
-					c.Boxes = append(c.Boxes, b.view())
-				}
-			}
-		}
-	case model.OpExec:
-		var x struct {
-			ID string `json:"execution_id"`
-		}
-		if json.Unmarshal(body, &x) == nil {
-			c.ExecID = x.ID
-		}
-	case model.OpInfo:
-		var x struct {
-			Status string `json:"status"`
-			Exit   *int   `json:"exit_code"`
-		}
-		if json.Unmarshal(body, &x) == nil {
-			c.View = &model.ExecView{Status: x.Status, Exit: x.Exit}
-		}
-	}
-}
-
-func (b wireBox) view() model.BoxView {
-	return model.BoxView{ID: b.ID, Name: b.Name, Status: b.Status}
 }
 
 // until calls look every few milliseconds, less often as time goes on, until it returns true, the

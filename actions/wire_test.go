@@ -173,7 +173,7 @@ func newRig(t *testing.T, url, text string) *rig {
 }
 
 func (r *rig) env(i int) *actions.Env {
-	return &actions.Env{Client: r.client, Rec: r.rec, Refs: r.refs, Limits: r.limits, Index: i, Who: "a", Owned: r.owned}
+	return &actions.Env{Client: r.client, Other: r.client.As("other", "theirs"), Stranger: r.client.As("other", "ours"), Rec: r.rec, Refs: r.refs, Limits: r.limits, Index: i, Who: "a", Owned: r.owned}
 }
 
 func (r *rig) perform(ctx context.Context, i int) {
@@ -186,6 +186,9 @@ func execBody(p model.Payload, extra string) string {
 	argv, _ := json.Marshal(p.Argv()[1:])
 	return canonical([]byte(fmt.Sprintf(`{"command":%q,"args":%s,"tty":%t%s}`, p.Argv()[0], argv, p.TTY, extra)))
 }
+
+// nobodysBox and nobodysExec are the ids that stand in for BOX1, and for EXEC1's box.
+const nobodysBox, nobodysExec = "689a46f44675", "9ec37f514705"
 
 const fakeExec = "00000000-0000-4000-8000-"
 
@@ -208,6 +211,8 @@ var golden = []struct {
 	{"a: b1 = create bad=unknown-image", []string{`POST /v1/boxes {"image":"chaos-no-such-image:latest","name":"t-1-b1"}`}, []string{"create unknown-image"}},
 	{"a: b1 = create\na: get b1", []string{"GET /v1/boxes/BOX1"}, []string{"get"}},
 	{"a: list", []string{"GET /v1/boxes"}, []string{"list"}},
+	{"a: b1 = create cpus=2 memory=1536 name=n2", []string{`POST /v1/boxes {"cpus":2,"image":"alpine:latest","memory_mib":1536,"name":"t-1-n2"}`}, []string{"create shared-name"}},
+	{"a: b1 = create\na: metrics b1 of=org", []string{"GET /v1/metrics"}, []string{"metrics org"}},
 	{"a: b1 = create\na: metrics b1", []string{"GET /v1/boxes/BOX1/metrics"}, []string{"metrics"}},
 	{"a: b1 = create\na: start b1", []string{"POST /v1/boxes/BOX1/start"}, []string{"start"}},
 	{"a: b1 = create\na: stop b1", []string{"POST /v1/boxes/BOX1/stop", "GET /v1/boxes/BOX1"}, []string{"stop", "get"}},
@@ -215,10 +220,25 @@ var golden = []struct {
 	{"a: b1 = create\na: remove b1", []string{"DELETE /v1/boxes/BOX1?force=true"}, []string{"remove"}},
 	{"a: b1 = create\na: probe b1", []string{"GET /v1/boxes/BOX1 auth=Bearer chaos-not-a-key"}, []string{"probe"}},
 	{"a: b1 = create\na: probe b1 route=get", []string{"GET /v1/boxes/BOX1 auth=Bearer chaos-not-a-key"}, []string{"probe"}},
-	{"a: b1 = create\na: probe b1 route=list token=missing", []string{"GET /v1/boxes auth="}, []string{"probe"}},
+	{"a: b1 = create\na: probe b1 route=list token=missing", []string{"GET /v1/boxes auth="}, []string{"probe missing"}},
 	{"a: b1 = create\na: probe b1 route=stop", []string{"POST /v1/boxes/BOX1/stop auth=Bearer chaos-not-a-key"}, []string{"probe"}},
 	{"a: b1 = create\na: probe b1 route=exec", []string{`POST /v1/boxes/BOX1/exec {"command":"true"} auth=Bearer chaos-not-a-key`}, []string{"probe"}},
 	{"a: b1 = create\na: probe b1 route=remove", []string{"DELETE /v1/boxes/BOX1 auth=Bearer chaos-not-a-key"}, []string{"probe"}},
+
+	{"a: b1 = create\na: probe b1 route=head token=malformed", []string{"HEAD /v1/boxes/BOX1 auth=chaos-not-a-key"}, []string{"probe malformed"}},
+	{"a: b1 = create\na: probe b1 route=create token=missing", []string{`POST /v1/boxes {"image":"alpine:latest","name":"t-1-probe"} auth=`}, []string{"probe missing"}},
+	{"a: b1 = create\na: probe b1 route=me", []string{"GET /v1/me auth=Bearer chaos-not-a-key"}, []string{"probe"}},
+	{"a: b1 = create\na: probe b1 route=org-metrics", []string{"GET /v1/metrics auth=Bearer chaos-not-a-key"}, []string{"probe"}},
+	{"a: b1 = create\na: probe b1 route=list token=other", []string{"GET /v1/theirs/boxes auth=Bearer other"}, []string{"probe other-own"}},
+	{"a: b1 = create\na: probe b1 route=start token=other", []string{"POST /v1/theirs/boxes/BOX1/start auth=Bearer other", "POST /v1/theirs/boxes/" + nobodysBox + "/start auth=Bearer other"}, []string{"probe other", "probe other-missing"}},
+	{"a: b1 = create\na: probe b1 route=metrics token=stranger", []string{"GET /v1/ours/boxes/BOX1/metrics auth=Bearer other"}, []string{"probe stranger"}},
+	{detached + "a: probe-exec e1", []string{"GET /v1/boxes/BOX1/executions/EXEC1 auth=Bearer chaos-not-a-key"}, []string{"probe"}},
+	{detached + "a: probe-exec e1 route=kill token=missing", []string{"DELETE /v1/boxes/BOX1/executions/EXEC1 auth="}, []string{"probe missing"}},
+	{detached + "a: probe-exec e1 route=resize token=malformed", []string{`POST /v1/boxes/BOX1/executions/EXEC1/resize {"cols":120,"rows":40} auth=chaos-not-a-key`}, []string{"probe malformed"}},
+	{detached + "a: probe-exec e1 route=signal token=stranger", []string{`POST /v1/ours/boxes/BOX1/executions/EXEC1/signal {"signal":15} auth=Bearer other`}, []string{"probe stranger"}},
+	{detached + "a: probe-exec e1 route=attach", []string{"GET /v1/boxes/BOX1/executions/EXEC1/attach auth=Bearer chaos-not-a-key"}, []string{"probe"}},
+	{detached + "a: probe-exec e1 route=attach token=other",
+		[]string{"GET /v1/theirs/boxes/BOX1/executions/EXEC1/attach auth=Bearer other", "GET /v1/theirs/boxes/" + nobodysExec + "/executions/EXEC1/attach auth=Bearer other"}, []string{"probe other", "probe other-missing"}},
 
 	{"a: b1 = create\na: e1 = exec b1", attached(execBody(model.Payload{Token: "t-1.e1"}, "")), []string{"exec", "attach", "info"}},
 	{"a: b1 = create\na: e1 = exec b1 exit=7 sleep=20ms stderr=2 stdout=30",

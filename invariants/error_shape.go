@@ -56,8 +56,10 @@ func shapeProblem(c *model.Call, shapes []model.ErrorShape) string {
 	switch {
 	case body.Shape == model.ShapeText && clipped(c):
 		return ""
-	case body.Shape == model.ShapeEmpty && c.Op == model.OpAttach && c.Status < 500 && slices.Contains(shapes, model.ShapeFlat):
+	case body.Shape == model.ShapeEmpty && (c.Op == model.OpAttach || c.Route == "attach") && c.Status < 500 && slices.Contains(shapes, model.ShapeFlat):
 		return "" // the API refuses upgrades with an empty body
+	case body.Shape == model.ShapeEmpty && c.Route == "head":
+		return "" // an answer to HEAD has none
 	case body.Shape == model.ShapeEmpty:
 		return "empty body"
 	case body.Shape == model.ShapeText:
@@ -77,5 +79,5 @@ func shapeProblem(c *model.Call, shapes []model.ErrorShape) string {
 // clipped reports whether the body may be only the beginning of what came: histories keep so much of
 // an answer, and of a refused attach the library hands out a kilobyte.
 func clipped(c *model.Call) bool {
-	return len(c.Body) >= model.MaxBody || c.Op == model.OpAttach && len(c.Body) >= 1024
+	return len(c.Body) >= model.MaxBody || (c.Op == model.OpAttach || c.Route == "attach") && len(c.Body) >= 1024
 }

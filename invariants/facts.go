@@ -2,6 +2,7 @@ package invariants
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"chaos/model"
@@ -141,5 +142,5 @@ func label(c *model.Call) string {
 	if on == "" {
 		on = string(c.Box)
 	}
-	return fmt.Sprintf("%s %s (call %d, at %s)", c.Op, on, c.ID, at(c.Invoke))
+	return fmt.Sprintf("%s (call %d, at %s)", strings.Join(strings.Fields(c.Op+" "+c.Route+" "+on), " "), c.ID, at(c.Invoke))
 }

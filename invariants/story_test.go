@@ -53,7 +53,7 @@ func (s *story) add(c model.Call) *model.Call {
 	return &s.h.Calls[len(s.h.Calls)-1]
 }
 
-var refusals = map[int]string{400: "invalid argument: no", 401: "who are you", 404: "box not found: it", 409: "stopped: it", 422: "Execution error: no", 500: "oops"}
+var refusals = map[int]string{400: "invalid argument: no", 401: "who are you", 403: "not you", 429: "resource exhausted: enough", 404: "box not found: it", 409: "stopped: it", 422: "Execution error: no", 500: "oops"}
 
 func (s *story) log(line string) {
 	s.h.Journal.Entries = append(s.h.Journal.Entries, model.JournalEntry{At: s.now * ms, Unit: "boxlite-runner", Message: line})
@@ -63,6 +63,13 @@ func (s *story) create(ref string) *model.Call {
 	id := "ID" + ref
 	s.log("created box id=core" + id + " name=" + id + " image=alpine:latest")
 	return s.add(model.Call{Op: model.OpCreate, Box: model.Ref(ref), BoxID: id, Name: "t-1-" + ref, Status: 201, Boxes: boxes(ref, "running")})
+}
+
+// createAs is create under a shared name.
+func (s *story) createAs(ref, name string) *model.Call {
+	c := s.create(ref)
+	c.Name, c.Variant, c.Boxes[0].Name = "t-1-"+name, "shared-name", "t-1-"+name
+	return c
 }
 
 func boxes(ref, status string) []model.BoxView {

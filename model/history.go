@@ -53,8 +53,9 @@ type Call struct {
 	BoxID   string  `json:"box_id,omitempty"`
 	Exec    Ref     `json:"exec,omitempty"`
 	ExecID  string  `json:"exec_id,omitempty"`
-	Name    string  `json:"name,omitempty"` // box name asked for
-	Invoke  int64   `json:"invoke"`         // nanoseconds since the run began, monotonic
+	Name    string  `json:"name,omitempty"`  // box name asked for
+	Route   string  `json:"route,omitempty"` // of a probe: what it tried
+	Invoke  int64   `json:"invoke"`          // nanoseconds since the run began, monotonic
 	Return  int64   `json:"return"`
 	Outcome Outcome `json:"outcome"`
 	Status  int     `json:"status,omitempty"`  // HTTP status, 0 without an answer
@@ -64,7 +65,14 @@ type Call struct {
 	Reused  bool    `json:"reused,omitempty"`  // sent over a connection that had carried requests before: it may have been closing
 	Conns   int     `json:"conns,omitempty"`   // connections used; more than one means the request was sent again behind our back
 
-	Boxes   []BoxView `json:"boxes,omitempty"`     // boxes in the answer; of a list, those with the run's prefix
+	CPUs      int              `json:"cpus,omitempty"`       // of a create: asked for, 0 = not
+	MemoryMiB int              `json:"memory_mib,omitempty"` // of a create: asked for, 0 = not
+	Boxes     []BoxView        `json:"boxes,omitempty"`      // boxes in the answer; of a list, those with the run's prefix
+	Others    int              `json:"others,omitempty"`     // of a list: boxes in it that are not this run's
+	Counters  map[string]int64 `json:"counters,omitempty"`   // of metrics: the whole numbers in the answer
+	// Garbled is what is wrong with the body of a success, so that it could not be read; "" = nothing.
+	Garbled string `json:"garbled,omitempty"`
+
 	View    *ExecView `json:"exec_view,omitempty"` // of an info: the execution
 	Payload *Payload  `json:"payload,omitempty"`   // of an exec: what it runs
 	Signal  int       `json:"signal,omitempty"`
@@ -82,10 +90,16 @@ type BoxView struct {
 	ID     string `json:"id"`
 	Name   string `json:"name,omitempty"`
 	Status string `json:"status"`
+
+	CPUs      int    `json:"cpus,omitempty"`
+	MemoryMiB int    `json:"memory_mib,omitempty"`
+	Created   string `json:"created,omitempty"` // as the server writes it
+	Updated   string `json:"updated,omitempty"`
 }
 
 // ExecView is an execution as an answer shows it.
 type ExecView struct {
+	ID     string `json:"id,omitempty"`
 	Status string `json:"status"`
 	Exit   *int   `json:"exit,omitempty"`
 }
@@ -192,6 +206,13 @@ type Meta struct {
 	Stack   string    `json:"stack"` // what was tested, for people
 	Began   time.Time `json:"began"`
 	Limits  Limits    `json:"limits"`
+	// Quota is how many boxes the organization of this run may have at once, 0 = not known. It is only
+	// known when the run is Alone.
+	Quota int `json:"quota,omitempty"`
+	// Alone tells that nobody else acts for the organization of this run, or ever did.
+	Alone bool `json:"alone,omitempty"`
+	// OtherTenant tells that there was a key of another organization to try things with.
+	OtherTenant bool `json:"other_tenant,omitempty"`
 	// ExecLogged tells that the runner writes a line for every exec it starts.
 	ExecLogged bool `json:"exec_logged,omitempty"`
 	// ResidueChecked tells that the machine was searched for leftovers of removed boxes.

@@ -19,7 +19,10 @@ import (
 type AttachOptions struct {
 	ReadOnly bool         // ?stdin=0
 	CutAfter int          // drop the connection after this many frames with output; 0 = never
+	Knock    bool         // only ask: drop the connection as soon as the session is open
 	Now      func() int64 // clock of the history, nanoseconds
+	// Authorization is that whole header, instead of the endpoint's key; "" sends none.
+	Authorization *string
 }
 
 // Attach opens the attach session of an execution and reads it to its end: until the server
@@ -31,8 +34,8 @@ func (c *Client) Attach(ctx context.Context, box, exec string, opt AttachOptions
 		u += "?stdin=0"
 	}
 	header := http.Header{}
-	if c.endpoint.Key != "" {
-		header.Set("Authorization", "Bearer "+c.endpoint.Key)
+	if auth := c.authorization(Request{Authorization: opt.Authorization}); auth != "" {
+		header.Set("Authorization", auth)
 	}
 	// A handshake is a GET, which the transport sends again when a kept connection turns out dead; a
 	// repeat may find its own first try attached.
@@ -58,6 +61,9 @@ func (c *Client) Attach(ctx context.Context, box, exec string, opt AttachOptions
 	// The backlog comes as one frame of up to 256 KiB and a byte.
 	conn.SetReadLimit(-1)
 	out.Status = res.StatusCode
+	if opt.Knock {
+		return &model.Attach{ReadOnly: opt.ReadOnly, Frames: []model.Frame{}, Cut: true}, out, nil
+	}
 	return readSession(ctx, conn, opt), out, nil
 }
 

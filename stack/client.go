@@ -55,6 +55,13 @@ func (silent) Debugf(string, ...any) {}
 // Endpoint returns where the client sends to.
 func (c *Client) Endpoint() Endpoint { return c.endpoint }
 
+// As returns a client with another key and path prefix that shares the connections of c.
+func (c *Client) As(key, prefix string) *Client {
+	other := *c
+	other.endpoint.Key, other.endpoint.Prefix = key, prefix
+	return &other
+}
+
 // Close drops idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
@@ -64,6 +71,8 @@ type Request struct {
 	Path   string  // below /v1{prefix}, e.g. /boxes
 	Body   any     // sent as JSON; nil sends nothing
 	Token  *string // instead of the endpoint's key; "" sends no Authorization header
+	// Authorization is that whole header, instead of a bearer token; "" sends none.
+	Authorization *string
 }
 
 // Response is what came back.
@@ -81,12 +90,8 @@ func (c *Client) Do(ctx context.Context, req Request) (Response, error) {
 	var reused atomic.Bool
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) { conns.Add(1); reused.Store(i.Reused) }})
 	r := c.rest.R().SetContext(ctx)
-	token := c.endpoint.Key
-	if req.Token != nil {
-		token = *req.Token
-	}
-	if token != "" {
-		r.SetHeader("Authorization", "Bearer "+token)
+	if auth := c.authorization(req); auth != "" {
+		r.SetHeader("Authorization", auth)
 	}
 	if req.Body != nil {
 		body, err := json.Marshal(req.Body)
@@ -102,6 +107,21 @@ func (c *Client) Do(ctx context.Context, req Request) (Response, error) {
 	}
 	out.Status, out.Body = res.StatusCode(), res.Body()
 	return out, nil
+}
+
+// authorization is the header that says who sends req, "" for none.
+func (c *Client) authorization(req Request) string {
+	token := c.endpoint.Key
+	switch {
+	case req.Authorization != nil:
+		return *req.Authorization
+	case req.Token != nil:
+		token = *req.Token
+	}
+	if token == "" {
+		return ""
+	}
+	return "Bearer " + token
 }
 
 func (c *Client) url(path string) string {

@@ -169,6 +169,8 @@ func TestClient_BuildsThePathAndTheBody(t *testing.T) {
 		"a query stays":         {"", "", stack.Request{Method: "DELETE", Path: "/boxes/x?force=true"}, seen{"DELETE", "/v1/boxes/x?force=true", "Bearer " + key, "", ""}},
 		"a body":                {"", "", stack.Request{Method: "POST", Path: "/boxes", Body: map[string]any{"name": "n", "cpus": 0}}, seen{"POST", "/v1/boxes", "Bearer " + key, "application/json", `{"cpus":0,"name":"n"}`}},
 		"another token":         {"", "", stack.Request{Method: "GET", Path: "/boxes", Token: &other}, seen{"GET", "/v1/boxes", "Bearer other-key", "", ""}},
+		"another scheme":        {"", "", stack.Request{Method: "GET", Path: "/boxes", Authorization: &other}, seen{"GET", "/v1/boxes", "other-key", "", ""}},
+		"no scheme at all":      {"", "", stack.Request{Method: "GET", Path: "/boxes", Authorization: &empty}, seen{"GET", "/v1/boxes", "", "", ""}},
 		"no token":              {"", "", stack.Request{Method: "GET", Path: "/boxes", Token: &empty}, seen{"GET", "/v1/boxes", "", "", ""}},
 		"an id that needs care": {"", "", stack.Request{Method: "GET", Path: stack.BoxPath("a/b c?", "exec")}, seen{"GET", "/v1/boxes/a%2Fb%20c%3F/exec", "Bearer " + key, "", ""}},
 		"a post without a body": {"", "", stack.Request{Method: "POST", Path: stack.BoxPath("x", "stop")}, seen{"POST", "/v1/boxes/x/stop", "Bearer " + key, "", ""}},

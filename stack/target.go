@@ -10,6 +10,8 @@ import (
 // Target is a running stack as the engine needs it.
 type Target interface {
 	Client() *Client
+	// Lease takes an organization for one plan. Release it when everything of the plan is over.
+	Lease(ctx context.Context) (*Lease, error)
 	Profile() string        // name of the contract it is judged by
 	Flags() model.Flags     // where it differs from the profile's own; nil = nowhere
 	Describe() string       // what is under test, in a few words

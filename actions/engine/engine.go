@@ -51,10 +51,16 @@ func (e *Engine) Run(ctx context.Context, p model.Plan, token string, seed int64
 			return nil, fmt.Errorf("run plan: no action is called %q", s.Action)
 		}
 	}
-	r := &run{engine: e, plan: p, rec: actions.NewRecorder(), refs: actions.NewRefs(p, token), groups: barriers(p)}
+	lease, err := e.target.Lease(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("take an organization: %w", err)
+	}
+	defer lease.Release()
+	r := &run{engine: e, lease: lease, plan: p, rec: actions.NewRecorder(), refs: actions.NewRefs(p, token), groups: barriers(p)}
 	h := &model.History{Plan: p, Meta: model.Meta{
 		Profile: e.target.Profile(), Flags: e.target.Flags().String(), Token: token, Seed: seed, Stack: e.target.Describe(), Began: r.rec.Began(),
 		Limits: e.target.Limits(), ExecLogged: e.target.ExecLogged(),
+		Quota: lease.Quota, Alone: lease.Alone, OtherTenant: lease.Other != nil,
 	}}
 	r.clients(ctx, h)
 	if err := r.settle(ctx, h); err != nil {
@@ -69,6 +75,7 @@ func (e *Engine) Run(ctx context.Context, p model.Plan, token string, seed int64
 // run is one plan being performed.
 type run struct {
 	engine *Engine
+	lease  *stack.Lease
 	plan   model.Plan
 	rec    *actions.Recorder
 	refs   *actions.Refs
@@ -76,7 +83,7 @@ type run struct {
 }
 
 func (r *run) env(index int, who string) *actions.Env {
-	return &actions.Env{Client: r.engine.target.Client(), Rec: r.rec, Refs: r.refs, Limits: r.engine.target.Limits(), Life: r.engine.life,
+	return &actions.Env{Client: r.lease.Client, Other: r.lease.Other, Stranger: r.lease.Stranger, Rec: r.rec, Refs: r.refs, Limits: r.engine.target.Limits(), Life: r.engine.life,
 		Index: index, Who: who, Owned: r.engine.ledger}
 }
 

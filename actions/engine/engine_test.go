@@ -74,9 +74,9 @@ func TestRun_AWholeLife(t *testing.T) {
 	require.Equal(t, "fake journal", h.Journal.Kind)
 	require.Len(t, h.Journal.Entries, 8, "created with its job, exec started and finished, stopped and destroyed with their jobs")
 	require.Zero(t, f.count())
-	// The harness looks until the stop shows, lists, removes, looks, and lists again.
-	rest := lines(h.Calls[len(h.Calls)-5:])
-	require.Equal(t, []string{"get b1 200", "list  200", "remove b1 204", "get b1 404", "list  200"}, rest)
+	// The harness looks until the stop shows, lists, counts, removes, looks, and lists again.
+	rest := lines(h.Calls[len(h.Calls)-6:])
+	require.Equal(t, []string{"get b1 200", "list  200", "metrics  200", "remove b1 204", "get b1 404", "list  200"}, rest)
 }
 
 func TestRun_AClientDoesOneThingAtATimeInOrder(t *testing.T) {
@@ -130,7 +130,7 @@ func TestRun_AGroupIsInFlightAtOnce(t *testing.T) {
 	var came atomic.Int32
 	all := make(chan struct{})
 	f := startFake(t, 4, hooks{before: func(op string, q *http.Request) {
-		if op != model.OpMetrics {
+		if op != model.OpMetrics || q.PathValue("box") == "" {
 			return
 		}
 		if came.Add(1) == members {

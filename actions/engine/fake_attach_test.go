@@ -19,14 +19,14 @@ func (f *fake) attach(w http.ResponseWriter, q *http.Request) {
 		_, _ = w.Write([]byte(body))
 	}
 	f.mu.Lock()
-	e := f.lookup(q)
+	e, org := f.lookup(q), f.orgs[key(q)]
 	f.mu.Unlock()
 	readOnly := q.URL.Query().Get("stdin") == "0"
 	switch {
-	case q.Header.Get("Authorization") != "Bearer "+fakeKey:
+	case org == nil:
 		refuse(401, "")
 		return
-	case e == nil:
+	case e == nil || e.box.org != org:
 		refuse(404, "")
 		return
 	case !e.claim(readOnly):

@@ -60,8 +60,12 @@ func (f *fake) exec(q *http.Request, b *fakeBox) (int, any) {
 		return 409, short("stopped: box " + b.id + " is not running")
 	}
 	if req.Command != "sh" || !slices.Contains([]string{"", "/usr", "/etc", model.Home}, req.Dir) {
+		b.refused++
+		b.org.refused++
 		return 422, short("Execution error: no such program or directory")
 	}
+	b.execs++
+	b.org.execs++
 	f.serial++
 	e := &fakeExec{f: f, id: fmt.Sprintf("%08x-0000-4000-8000-000000000000", f.serial), box: b, dir: req.Dir, env: req.Env, tty: req.TTY,
 		dead: make(chan struct{}), over: make(chan struct{}), more: make(chan struct{}), rows: 24, cols: 80}
@@ -79,6 +83,9 @@ func (f *fake) onExec(handle func(q *http.Request, e *fakeExec) (int, any)) func
 	return func(q *http.Request) (int, any) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
+		if b := f.boxes[q.PathValue("box")]; b == nil || b.org != f.orgs[key(q)] {
+			return 404, flat(q, 404, "not_found", "box not found: "+q.PathValue("box"))
+		}
 		e := f.lookup(q)
 		if e == nil {
 			return 404, short("execution not found: " + q.PathValue("exec"))

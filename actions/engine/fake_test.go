@@ -33,8 +33,10 @@ type fake struct {
 	mu     sync.Mutex
 	rnd    *rand.Rand
 	serial int
+	leases int
 	boxes  map[string]*fakeBox // by id; removed ones are not here
-	names  map[string]*fakeBox
+	orgs   map[string]*fakeOrg // by key
+	names  map[string]*fakeBox // by organization and name
 	execs  map[string]*fakeExec
 	log    []stack.LogEntry
 	left   map[string]bool // boxes that still have something on the machine
@@ -56,6 +58,12 @@ type hooks struct {
 
 type fakeBox struct {
 	id, name string
+	org      *fakeOrg
+	cpus     int
+	memory   int
+	made     time.Time
+	execs    int           // that were started
+	refused  int           // that were not
 	status   string        // configured, running, stopping, stopped
 	removed  bool          // its owner does not see it any more
 	settled  chan struct{} // closed when the change under way is over
@@ -68,7 +76,7 @@ const fakeKey = "fake-key"
 // startFake starts a fake with its own choices drawn from seed.
 func startFake(t testing.TB, seed uint64, h hooks) *fake {
 	ctx, cancel := context.WithCancel(context.Background())
-	f := &fake{t: t, ctx: ctx, hooks: h, rnd: rand.New(rand.NewPCG(seed, 2)), boxes: map[string]*fakeBox{}, names: map[string]*fakeBox{},
+	f := &fake{t: t, ctx: ctx, hooks: h, rnd: rand.New(rand.NewPCG(seed, 2)), boxes: map[string]*fakeBox{}, names: map[string]*fakeBox{}, orgs: map[string]*fakeOrg{fakeKey: {}, fakeOther: {}},
 		execs: map[string]*fakeExec{}, left: map[string]bool{},
 		limits: model.Limits{Call: time.Minute, Resolve: 30 * time.Second, Grace: 20 * time.Millisecond, Converge: 30 * time.Second, Stall: time.Second}}
 	mux := http.NewServeMux()
@@ -82,6 +90,8 @@ func startFake(t testing.TB, seed uint64, h hooks) *fake {
 	route(model.OpStart, "POST /v1/boxes/{box}/start", f.onBox(f.start))
 	route(model.OpStop, "POST /v1/boxes/{box}/stop", f.onBox(f.stop))
 	route(model.OpMetrics, "GET /v1/boxes/{box}/metrics", f.onBox(f.metrics))
+	route(model.OpMetrics, "GET /v1/metrics", f.orgMetrics)
+	route("me", "GET /v1/me", f.me)
 	route(model.OpExec, "POST /v1/boxes/{box}/exec", f.onBox(f.exec))
 	route(model.OpInfo, "GET /v1/boxes/{box}/executions/{exec}", f.onExec(f.info))
 	route(model.OpKill, "DELETE /v1/boxes/{box}/executions/{exec}", f.onExec(f.kill))
@@ -204,7 +214,7 @@ func (f *fake) serve(op string, w http.ResponseWriter, q *http.Request, handle f
 		f.hooks.before(op, q)
 	}
 	status, body := http.StatusUnauthorized, flat(q, 401, "unauthenticated", "Unauthorized")
-	if q.Header.Get("Authorization") == "Bearer "+fakeKey {
+	if f.org(q) != nil {
 		status, body = handle(q)
 	}
 	if f.hooks.cut != nil && f.hooks.cut(op, status) {
@@ -233,8 +243,9 @@ func (f *fake) onBox(handle func(q *http.Request, b *fakeBox) (int, any)) func(q
 	return func(q *http.Request) (int, any) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		b := cmp.Or(f.boxes[q.PathValue("box")], f.names[q.PathValue("box")])
-		if b == nil {
+		org := f.orgs[key(q)]
+		b := cmp.Or(f.boxes[q.PathValue("box")], f.names[fmt.Sprintf("%p %s", org, q.PathValue("box"))])
+		if b == nil || b.org != org {
 			return 404, flat(q, 404, "not_found", "box not found: "+q.PathValue("box"))
 		}
 		return handle(q, b)
@@ -242,7 +253,8 @@ func (f *fake) onBox(handle func(q *http.Request, b *fakeBox) (int, any)) func(q
 }
 
 func (b *fakeBox) json() any {
-	return map[string]any{"box_id": b.id, "name": b.name, "status": b.status, "image": "alpine:latest", "cpus": 1, "memory_mib": 1024}
+	return map[string]any{"box_id": b.id, "name": b.name, "status": b.status, "image": "alpine:latest", "cpus": b.cpus,
+		"memory_mib": b.memory, "created_at": b.made.Format(time.RFC3339), "updated_at": b.made.Format(time.RFC3339)}
 }
 
 func decode[T any](q *http.Request) (out T) {
@@ -263,14 +275,30 @@ func (f *fake) create(q *http.Request) (int, any) {
 	}
 	f.pause()
 	f.mu.Lock()
-	if f.names[req.Name] != nil {
+	org := f.orgs[key(q)]
+	name := fmt.Sprintf("%p %s", org, req.Name)
+	if f.names[name] != nil {
 		defer f.mu.Unlock()
 		return 409, flat(q, 409, "already_exists", "Box with name "+req.Name+" already exists")
 	}
+	if org.limit > 0 && org.boxes >= org.limit {
+		defer f.mu.Unlock()
+		return 429, flat(q, 429, "resource_exhausted", "no more boxes")
+	}
 	f.serial++
-	b := &fakeBox{id: fmt.Sprintf("Box%09d", f.serial), name: req.Name, status: "configured", settled: make(chan struct{}),
+	b := &fakeBox{id: fmt.Sprintf("Box%09d", f.serial), name: req.Name, org: org, cpus: 1, memory: 1024, made: time.Now(), status: "configured", settled: make(chan struct{}),
 		fakeHome: fakeHome{map[string]string{}, map[string]bool{}}}
-	f.boxes[b.id], f.names[b.name] = b, b
+	if req.CPUs != nil {
+		b.cpus = *req.CPUs
+	}
+	if req.Memory != nil && f.chance(50) {
+		b.memory = *req.Memory
+	} else if req.Memory != nil {
+		b.memory = (*req.Memory + 1023) / 1024 * 1024
+	}
+	org.boxes++
+	org.created++
+	f.boxes[b.id], f.names[name] = b, b
 	f.mu.Unlock()
 	if f.hooks.midway != nil {
 		f.hooks.midway(b)
@@ -287,12 +315,14 @@ func (f *fake) create(q *http.Request) (int, any) {
 	return 201, b.json()
 }
 
-func (f *fake) list(*http.Request) (int, any) {
+func (f *fake) list(q *http.Request) (int, any) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	all := []any{}
 	for _, b := range f.boxes {
-		all = append(all, b.json())
+		if b.org == f.orgs[key(q)] {
+			all = append(all, b.json())
+		}
 	}
 	return 200, map[string]any{"boxes": all}
 }
@@ -303,7 +333,7 @@ func (f *fake) metrics(q *http.Request, b *fakeBox) (int, any) {
 	if b.status != "running" && f.chance(50) {
 		return 409, flat(q, 409, "stopped", "stopped: "+b.id)
 	}
-	return 200, map[string]any{"cpu_percent": 1.5}
+	return 200, map[string]any{"cpu_percent": 1.5, "commands_executed_total": b.execs, "exec_errors_total": b.refused, "bytes_sent_total": 0, "bytes_received_total": 0}
 }
 
 func (f *fake) start(q *http.Request, b *fakeBox) (int, any) {
@@ -342,6 +372,7 @@ func (f *fake) stop(q *http.Request, b *fakeBox) (int, any) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		b.status = "stopped"
+		b.org.stopped++
 		close(b.settled)
 	})
 	return 201 - f.rnd.IntN(2), b.json()
@@ -378,7 +409,8 @@ func (f *fake) remove(q *http.Request, b *fakeBox) (int, any) {
 	}
 	b.removed = true
 	delete(f.boxes, b.id)
-	delete(f.names, b.name)
+	delete(f.names, fmt.Sprintf("%p %s", b.org, b.name))
+	b.org.boxes--
 	f.work.Go(func() {
 		f.pause()
 		f.endExecs(b)

@@ -92,6 +92,9 @@ func (r *run) finalLook(ctx context.Context, env *actions.Env, h *model.History)
 		}
 	}
 	env.List(ctx)
+	if h.Meta.Alone {
+		env.OrgMetrics(ctx) // nobody else counts here, so what was done must be in it
+	}
 }
 
 // changing reports whether what was accepted for box ref may not have come to its end yet when its

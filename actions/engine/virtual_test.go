@@ -18,7 +18,10 @@ import (
 // nowhere is a target that no request ever reaches: its URL has a scheme that HTTP does not know.
 type nowhere struct{ client *stack.Client }
 
-func (n nowhere) Client() *stack.Client        { return n.client }
+func (n nowhere) Client() *stack.Client { return n.client }
+func (n nowhere) Lease(context.Context) (*stack.Lease, error) {
+	return stack.NewLease(n.client, nil), nil
+}
 func (n nowhere) Profile() string              { return "cloud" }
 func (n nowhere) Flags() model.Flags           { return nil }
 func (n nowhere) Describe() string             { return "nowhere" }

@@ -12,7 +12,7 @@ import (
 // ErrUnsupported is what Start returns on systems other than Linux.
 var ErrUnsupported = errors.New("the embedded stack needs Linux")
 
-// The two organizations of every stack. Their ids are also their path prefixes.
+// The two organizations that every stack has from the start. Their ids are also their path prefixes.
 const (
 	Org      = "chaos"
 	OtherOrg = "other"
@@ -29,7 +29,7 @@ type Options struct {
 	// Dir is where the private directory of the stack is made; "" = the system's place for temporary
 	// files. It must exist. A journald of its own needs a path below 80 bytes.
 	Dir string
-	// BoxLimit is how many boxes an organization may have at once; 0 = 200.
+	// BoxLimit is how many boxes each of the two organizations may have at once; 0 = 200.
 	BoxLimit int
 	// ForceFileJournal takes a file of JSON lines even where a journald could be started.
 	ForceFileJournal bool

@@ -31,7 +31,8 @@ func (*Stack) Contract() model.Contract { return model.Contract{} }
 func (*Stack) PIDs() PIDs               { return PIDs{} }
 func (*Stack) Dead() <-chan error       { return nil }
 
-func (*Stack) cramped() bool { return false }
+func (*Stack) cramped() bool      { return false }
+func (*Stack) adminToken() string { return "" }
 
 func (*Stack) Residue(context.Context) ([]Residue, error) { return nil, ErrUnsupported }
 

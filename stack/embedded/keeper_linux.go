@@ -112,7 +112,7 @@ func (k *keeper) start(ctx context.Context) error {
 	mode := k.isolation()
 	k.api, err = startService(ctx, api.Role, k.order.ID, dir, api.Config{
 		Keys:        []api.Key{{Key: k.order.Key, Org: Org}, {Key: k.order.OtherKey, Org: OtherOrg}},
-		RunnerToken: k.order.RunnerToken, Bugs: k.order.Bugs, Log: k.logAddr, StackID: k.order.ID,
+		RunnerToken: k.order.RunnerToken, AdminToken: k.order.AdminToken, Bugs: k.order.Bugs, Log: k.logAddr, StackID: k.order.ID,
 		Profile: k.order.Profile, Autostart: k.order.Autostart,
 		BoxLimit: k.order.BoxLimit, CreateDelayMillis: int(k.order.CreateDelay.Milliseconds()),
 	})

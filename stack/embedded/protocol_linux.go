@@ -30,6 +30,7 @@ type order struct {
 	Key         string        `json:"key"`
 	OtherKey    string        `json:"other_key"`
 	RunnerToken string        `json:"runner_token"`
+	AdminToken  string        `json:"admin_token"`
 }
 
 // report is what the keeper has to tell. Kind decides which other fields are set.

@@ -68,7 +68,7 @@ func start(ctx context.Context, o Options) (*Stack, error) {
 			ID: secret("")[:16], Bugs: o.Bugs.String(), Profile: contract.Profile, Autostart: contract.Lifecycle().Autostart,
 			BoxLimit: o.BoxLimit, FileJournal: o.ForceFileJournal,
 			CreateDelay: o.CreateDelay, Sync: o.SyncInterval,
-			Key: secret("blk_live_"), OtherKey: secret("blk_live_"), RunnerToken: secret(""),
+			Key: secret("blk_live_"), OtherKey: secret("blk_live_"), RunnerToken: secret(""), AdminToken: secret(""),
 		},
 	}
 	if o.Dir != "" {
@@ -205,6 +205,9 @@ func (s *Stack) Key() string { return s.order.Key }
 
 // OtherKey is an API key of organization OtherOrg, a second tenant.
 func (s *Stack) OtherKey() string { return s.order.OtherKey }
+
+// adminToken lets its holder open organizations.
+func (s *Stack) adminToken() string { return s.order.AdminToken }
 
 // RunnerURL is the address of the runner, which callers have no business with.
 func (s *Stack) RunnerURL() string { return "http://" + s.ready.Runner }

@@ -3,8 +3,10 @@ package embedded
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"chaos/model"
@@ -23,13 +25,15 @@ const runnerUnit = "boxlite-runner"
 type Target struct {
 	stack  *Stack
 	client *stack.Client
+	admin  *stack.Client
 }
 
 var _ stack.Target = (*Target)(nil)
 
 // NewTarget returns s as a target. Close it before s is stopped.
 func NewTarget(s *Stack) *Target {
-	return &Target{stack: s, client: stack.New(stack.Endpoint{URL: s.URL(), Key: s.Key()})}
+	c := stack.New(stack.Endpoint{URL: s.URL(), Key: s.Key()})
+	return &Target{stack: s, client: c, admin: c.As(s.adminToken(), "")}
 }
 
 // Close drops the client's connections.
@@ -37,6 +41,38 @@ func (t *Target) Close() { t.client.Close() }
 
 // Client implements stack.Target.
 func (t *Target) Client() *stack.Client { return t.client }
+
+// leaseQuota is how many boxes a plan may have at once: few enough to be reached, and enough for
+// most plans never to be held up by it.
+const leaseQuota = 4
+
+// releaseLimit is how long giving an organization back may take.
+const releaseLimit = 5 * time.Second
+
+// Lease implements stack.Target. Each plan gets an organization that nobody else has or ever had, so
+// that what one plan leaves behind cannot be held against another.
+func (t *Target) Lease(ctx context.Context) (*stack.Lease, error) {
+	res, err := t.admin.Do(ctx, stack.Request{Method: http.MethodPost, Path: "/organizations", Body: map[string]int{"box_limit": leaseQuota}})
+	if err != nil {
+		return nil, fmt.Errorf("open organization: %w", err)
+	}
+	var org struct{ ID, Key string }
+	if res.Status != http.StatusCreated || json.Unmarshal(res.Body, &org) != nil || org.ID == "" || org.Key == "" {
+		return nil, fmt.Errorf("open organization: the API answered %d: %s", res.Status, res.Body)
+	}
+	l := stack.NewLease(t.client.As(org.Key, ""), func() { t.closeOrganization(org.ID) })
+	l.Other, l.Stranger = t.client.As(t.stack.OtherKey(), ""), t.client.As(t.stack.OtherKey(), org.ID)
+	l.Quota, l.Alone = leaseQuota, true
+	return l, nil
+}
+
+// closeOrganization gives an organization back. When the API cannot be asked any more there is
+// nothing left to give back to.
+func (t *Target) closeOrganization(id string) {
+	ctx, cancel := context.WithTimeout(context.Background(), releaseLimit)
+	defer cancel()
+	_, _ = t.admin.Do(ctx, stack.Request{Method: http.MethodDelete, Path: "/organizations/" + id})
+}
 
 // Profile implements stack.Target.
 func (t *Target) Profile() string { return t.stack.Contract().Profile }

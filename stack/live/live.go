@@ -26,6 +26,9 @@ type Config struct {
 	// not given is the profile's own.
 	Profile string
 	Flags   model.Flags
+	// OtherKey is the bearer token of another organization, which boxes must be hidden from. "" = there
+	// is none, and that is not tried.
+	OtherKey string
 }
 
 // limits are generous: a create waits up to 30 s for its box to boot, and the caller must wait
@@ -37,9 +40,10 @@ var answerLimit = 10 * time.Second
 
 // Target is a live stack.
 type Target struct {
-	client   *stack.Client
-	contract model.Contract
-	dead     chan error
+	client             *stack.Client
+	contract           model.Contract
+	other, otherPrefix string // key of another organization, "" = none, and its path prefix
+	dead               chan error
 }
 
 var _ stack.Target = (*Target)(nil)
@@ -60,27 +64,47 @@ func Connect(ctx context.Context, cfg Config) (*Target, error) {
 	if !loopback(u.Hostname()) {
 		return nil, &ConfigError{fmt.Sprintf("stack URL %q is not on this machine; only loopback addresses may be tested", cfg.URL)}
 	}
+	prefix, err := whoAmI(ctx, cfg.URL, cfg.Key, "--key or BOXLITE_API_KEY")
+	if err != nil {
+		return nil, err
+	}
+	t := &Target{client: stack.New(stack.Endpoint{URL: cfg.URL, Key: cfg.Key, Prefix: prefix}), contract: contract, other: cfg.OtherKey, dead: make(chan error)}
+	if cfg.OtherKey != "" {
+		if t.otherPrefix, err = whoAmI(ctx, cfg.URL, cfg.OtherKey, "--other-key or BOXLITE_OTHER_API_KEY"); err != nil {
+			t.Close()
+			return nil, err
+		}
+		if prefix == "" || t.otherPrefix == "" || prefix == t.otherPrefix {
+			t.Close()
+			return nil, &ConfigError{"the other key does not show that it belongs to another organization: GET /v1/me gives both keys the same path prefix, or none"}
+		}
+	}
+	return t, nil
+}
+
+// whoAmI returns the path prefix of the organization that key belongs to. from says where the key is given.
+func whoAmI(ctx context.Context, base, key, from string) (prefix string, err error) {
+	c := stack.New(stack.Endpoint{URL: base, Key: key})
+	defer c.Close()
 	bounded, cancel := context.WithTimeout(ctx, answerLimit)
 	defer cancel()
-	probe := stack.New(stack.Endpoint{URL: cfg.URL, Key: cfg.Key})
-	defer probe.Close()
-	res, err := probe.Do(bounded, stack.Request{Method: "GET", Path: "/me"})
+	res, err := c.Do(bounded, stack.Request{Method: "GET", Path: "/me"})
 	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-		return nil, fmt.Errorf("reach stack: GET %s/v1/me: no answer in %d s", strings.TrimRight(cfg.URL, "/"), int(answerLimit.Seconds()))
+		return "", fmt.Errorf("reach stack: GET %s/v1/me: no answer in %d s", strings.TrimRight(base, "/"), int(answerLimit.Seconds()))
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reach stack: %w", err)
+		return "", fmt.Errorf("reach stack: %w", err)
 	}
 	if res.Status == 401 || res.Status == 403 {
-		return nil, fmt.Errorf("reach stack: GET /v1/me answered %d: the key is not accepted; give it with --key or BOXLITE_API_KEY", res.Status)
+		return "", fmt.Errorf("reach stack: GET /v1/me answered %d: the key is not accepted; give it with %s", res.Status, from)
 	}
 	var me struct {
 		PathPrefix string `json:"path_prefix"`
 	}
 	if res.Status != 200 || json.Unmarshal(res.Body, &me) != nil {
-		return nil, fmt.Errorf("reach stack: GET /v1/me answered %d and not who we are: is this a BoxLite API?", res.Status)
+		return "", fmt.Errorf("reach stack: GET /v1/me answered %d and not who we are: is this a BoxLite API?", res.Status)
 	}
-	return &Target{client: stack.New(stack.Endpoint{URL: cfg.URL, Key: cfg.Key, Prefix: me.PathPrefix}), contract: contract, dead: make(chan error)}, nil
+	return me.PathPrefix, nil
 }
 
 // ConfigError is a mistake of whoever configured the target.
@@ -107,6 +131,11 @@ func (t *Target) Close() { t.client.Close() }
 
 // Client implements stack.Target.
 func (t *Target) Client() *stack.Client { return t.client }
+
+// Lease implements stack.Target: there is one organization for everything, and others may use it too.
+func (t *Target) Lease(context.Context) (*stack.Lease, error) {
+	return stack.Shared(t.client, t.other, t.otherPrefix), nil
+}
 
 // Profile implements stack.Target.
 func (t *Target) Profile() string { return t.contract.Profile }

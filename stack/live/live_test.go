@@ -125,3 +125,47 @@ func TestConnect_DoesNotWaitForEver(t *testing.T) {
 	require.EqualError(t, err, "reach stack: GET "+s.URL+"/api/v1/me: no answer in 0 s")
 	require.False(t, live.IsConfig(err))
 }
+
+func TestConnect_AnotherOrganization(t *testing.T) {
+	var prefixes = map[string]string{"Bearer one": `"org-1"`, "Bearer again": `"org-1"`, "Bearer two": `"org-2"`, "Bearer none": "null"}
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		p, ok := prefixes[q.Header.Get("Authorization")]
+		switch {
+		case !ok:
+			w.WriteHeader(http.StatusUnauthorized)
+		case q.URL.Path == "/v1/me":
+			_, _ = io.WriteString(w, `{"path_prefix":`+p+`}`)
+		default:
+			_, _ = io.WriteString(w, q.Header.Get("Authorization")+" "+q.URL.Path)
+		}
+	}))
+	t.Cleanup(s.Close)
+	for _, other := range []string{"again", "none"} {
+		_, err := live.Connect(t.Context(), live.Config{URL: s.URL, Key: "one", OtherKey: other})
+		require.True(t, live.IsConfig(err), "%s: %v", other, err)
+	}
+	_, err := live.Connect(t.Context(), live.Config{URL: s.URL, Key: "one", OtherKey: "bad"})
+	require.ErrorContains(t, err, "--other-key")
+
+	target, err := live.Connect(t.Context(), live.Config{URL: s.URL, Key: "one", OtherKey: "two"})
+	require.NoError(t, err)
+	defer target.Close()
+	l, err := target.Lease(t.Context())
+	require.NoError(t, err)
+	defer l.Release()
+	require.Zero(t, l.Quota)
+	require.False(t, l.Alone)
+	for want, c := range map[string]*stack.Client{"Bearer one /v1/org-1/boxes": l.Client, "Bearer two /v1/org-2/boxes": l.Other, "Bearer two /v1/org-1/boxes": l.Stranger} {
+		res, err := c.Do(t.Context(), stack.Request{Method: "GET", Path: "/boxes"})
+		require.NoError(t, err)
+		require.Equal(t, want, string(res.Body))
+	}
+
+	target, err = live.Connect(t.Context(), live.Config{URL: s.URL, Key: "none"})
+	require.NoError(t, err)
+	defer target.Close()
+	l, err = target.Lease(t.Context())
+	require.NoError(t, err)
+	require.Nil(t, l.Other)
+	require.Nil(t, l.Stranger)
+}

@@ -3,7 +3,6 @@ package campaign
 import (
 	"context"
 	"errors"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -90,7 +89,7 @@ func TestCampaign_InterruptedMidRun(t *testing.T) {
 		findings, err := c.Run(ctx)
 		ended <- result{findings, err}
 	}()
-	require.Eventually(t, func() bool { return strings.Contains(listed(t, target), "box_id") }, patience, time.Millisecond, "there is something to leave behind")
+	require.Eventually(t, func() bool { return busy(t, target) }, patience, time.Millisecond, "there is something to leave behind")
 	cancel()
 	select {
 	case r := <-ended:

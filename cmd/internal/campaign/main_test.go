@@ -44,19 +44,17 @@ func startRig(t *testing.T, set bugs.Set) (*Rig, *embedded.Target) {
 // noExcerpt words nothing.
 func noExcerpt(*model.History, model.Violation) []string { return nil }
 
-// listed returns the answer to a list of all boxes.
-func listed(t *testing.T, target stack.Target) string {
+// busy reports whether there is anything of a box on the machine.
+func busy(t *testing.T, target stack.Target) bool {
 	t.Helper()
-	res, err := target.Client().Do(t.Context(), stack.Request{Method: "GET", Path: "/boxes"})
-	require.NoError(t, err)
-	require.Equal(t, 200, res.Status)
-	return string(res.Body)
+	left, _, err := target.Residue(t.Context())
+	return err == nil && len(left) > 0
 }
 
-// requireNothingLeft checks that no box is listed, and that nothing of one stays on the machine.
+// requireNothingLeft checks that nothing of a box stays on the machine. A box that is still in a list
+// is on the machine, too.
 func requireNothingLeft(t *testing.T, target stack.Target) {
 	t.Helper()
-	require.NotContains(t, listed(t, target), "box_id")
 	require.Eventually(t, func() bool {
 		left, _, err := target.Residue(t.Context())
 		return err == nil && len(left) == 0

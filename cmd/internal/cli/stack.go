@@ -55,7 +55,7 @@ func (a *app) stackUp(ctx context.Context, opt embedded.Options, asJSON bool) er
 		_ = s.Stop(ctx)
 	}()
 	if asJSON {
-		if err := writeJSON(a.out, map[string]any{"url": s.URL(), "key": s.Key(), "runner_url": s.RunnerURL(), "profile": s.Contract().Profile, "contract": s.Contract().Flags.String(), "bugs": opt.Bugs.String(), "notes": s.Notes()}); err != nil {
+		if err := writeJSON(a.out, map[string]any{"url": s.URL(), "key": s.Key(), "other_key": s.OtherKey(), "runner_url": s.RunnerURL(), "profile": s.Contract().Profile, "contract": s.Contract().Flags.String(), "bugs": opt.Bugs.String(), "notes": s.Notes()}); err != nil {
 			return err
 		}
 	} else {

@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"os"
 	"strings"
 	"time"
 
@@ -18,9 +20,10 @@ import (
 
 // stackFlags say which stack to work on.
 type stackFlags struct {
-	stack string
-	bugs  string
-	key   string
+	stack    string
+	bugs     string
+	key      string
+	otherKey string
 	contractFlags
 }
 
@@ -28,6 +31,7 @@ func (f *stackFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.stack, "stack", "embedded", "embedded, or the URL of a running stack without /v1, like http://127.0.0.1:3000/api")
 	cmd.Flags().StringVar(&f.bugs, "bug", "", "seeded bugs to switch on in the embedded stack, comma-separated; chaos bugs lists them")
 	cmd.Flags().StringVar(&f.key, "key", "", "API key of a stack given by URL (default $BOXLITE_API_KEY)")
+	cmd.Flags().StringVar(&f.otherKey, "other-key", "", "key of another organization of that stack, which must not get at our boxes (default $BOXLITE_OTHER_API_KEY)")
 	f.addContract(cmd.Flags())
 }
 
@@ -36,6 +40,9 @@ func (f *stackFlags) check() (bugs.Set, error) {
 	set, err := bugs.Parse(f.bugs)
 	if err != nil {
 		return nil, usagef("--bug: %v", err)
+	}
+	if f.stack == "embedded" && f.otherKey != "" {
+		return nil, usagef("--other-key is for a stack given by URL; name it with --stack")
 	}
 	if f.stack == "embedded" && f.key != "" {
 		return nil, usagef("--key is for a stack given by URL; name it with --stack")
@@ -99,7 +106,7 @@ func (f *stackFlags) open(ctx context.Context) (*openStack, error) {
 		}
 		return st, err
 	}
-	cfg := live.Config{URL: f.stack, Key: f.apiKey(), Profile: contract.Profile, Flags: contract.Flags}
+	cfg := live.Config{URL: f.stack, Key: f.apiKey(), OtherKey: cmp.Or(f.otherKey, os.Getenv("BOXLITE_OTHER_API_KEY")), Profile: contract.Profile, Flags: contract.Flags}
 	var seen []string
 	if f.profile == auto {
 		if seen, err = f.findContract(ctx, &cfg); err != nil {
@@ -110,7 +117,11 @@ func (f *stackFlags) open(ctx context.Context) (*openStack, error) {
 	if err != nil {
 		return nil, err
 	}
-	notes := append(seen, "journal: not read, so what the runner saw is not judged", "leftovers: the machine of the stack is not searched")
+	notes := append(seen, "journal: not read, so what the runner saw is not judged", "leftovers: the machine of the stack is not searched",
+		"limit of boxes: not known, so quotas and the counts of the organization are not judged")
+	if cfg.OtherKey == "" {
+		notes = append(notes, "other organizations: no key of one (--other-key), so what they can reach is not tried")
+	}
 	return use(ctx, t, notes, t.Close)
 }
 

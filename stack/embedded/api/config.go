@@ -11,12 +11,13 @@ import (
 type Config struct {
 	Keys        []Key  `json:"keys"`         // who may call; several keys may share one organization
 	RunnerToken string `json:"runner_token"` // bearer token of the runner, in both directions
+	AdminToken  string `json:"admin_token"`  // bearer token of who may open organizations; "" = nobody may
 	Bugs        string `json:"bugs"`         // seeded bugs to switch on, comma-separated
 	Log         string `json:"log"`          // where the log goes, as journal.Open reads it; "" = nowhere
 	Profile     string `json:"profile"`      // which server to play, "cloud" or "serve"; "" = "cloud"
 	Autostart   bool   `json:"autostart"`    // an exec on a stopped box starts it, unless the box was made with auto_resume=false
 	StackID     string `json:"stack_id"`     // CHAOS_STACK in the environment of what the API itself runs, see path-bypass
-	BoxLimit    int    `json:"box_limit"`    // boxes an organization may have at once; 0 = DefaultBoxLimit
+	BoxLimit    int    `json:"box_limit"`    // boxes an organization of Keys may have at once; 0 = DefaultBoxLimit
 	// CreateDelayMillis holds back the job of a new box, as the boot of a virtual machine would, so
 	// that the states in between can be seen.
 	CreateDelayMillis int `json:"create_delay_millis"`

@@ -50,8 +50,15 @@ func (s *Server) create(w http.ResponseWriter, r *http.Request, org string) erro
 // admit inserts the row of a new box. The name and the number of boxes are checked in the same
 // transaction as the insert; what has to be read for it is read before.
 func (s *Server) admit(ctx context.Context, org string, sp spec) (record, error) {
+	limit, open := s.orgs.limit(org)
+	if !open {
+		return record{}, errUnauthed
+	}
 	early := admission{uniqueName: s.cfg.bugs.Has(bugs.NameRace)}
-	atomic := admission{uniqueName: !early.uniqueName, limit: s.cfg.BoxLimit}
+	atomic := admission{uniqueName: !early.uniqueName, limit: limit}
+	if s.cfg.bugs.Has(bugs.QuotaRace) {
+		early.limit, atomic.limit = limit, 0
+	}
 	if err := s.store.admissible(org, sp, early); err != nil {
 		return record{}, err
 	}

@@ -118,7 +118,11 @@ func (s *Server) forward(w http.ResponseWriter, r *http.Request, org, ref string
 			return err
 		}
 	}
-	row, ok := s.store.find(org, ref)
+	find := s.store.find
+	if s.cfg.bugs.Has(bugs.TenantLeak) {
+		find = s.store.findAnywhere
+	}
+	row, ok := find(org, ref)
 	if !ok {
 		return boxNotFound(ref)
 	}
@@ -170,11 +174,7 @@ func (s *Server) fromRunner(resp *http.Response) error {
 	}
 	if h.exec {
 		s.log.Info("exec forwarded", zap.String("box", h.box.id), zap.Int("status", resp.StatusCode))
-		if resp.StatusCode == http.StatusCreated {
-			s.execs.ok.Add(1)
-		} else {
-			s.execs.failed.Add(1)
-		}
+		s.store.countExec(h.box.org, resp.StatusCode == http.StatusCreated)
 	}
 	if h.exec && resp.StatusCode == http.StatusNotFound && s.cfg.bugs.Has(bugs.RemovedExec500) {
 		return errUnknownToRunner

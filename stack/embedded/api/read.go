@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"chaos/stack/embedded/bugs"
 )
 
 // runnerSilence is how long after its last poll the runner counts as gone. A poll lasts seconds.
@@ -48,10 +50,13 @@ func (s *Server) metrics(w http.ResponseWriter, org string) error {
 		}
 	}
 	t := s.store.totalsOf(org)
+	if s.cfg.bugs.Has(bugs.RunningCount) {
+		running = max(0, t.created-t.stopped-t.failed)
+	}
 	writeJSON(w, http.StatusOK, map[string]any{
 		"boxes_created_total": t.created, "boxes_failed_total": t.failed, "boxes_stopped_total": t.stopped,
 		"num_running_boxes":       running,
-		"total_commands_executed": s.execs.ok.Load(), "total_exec_errors": s.execs.failed.Load(),
+		"total_commands_executed": t.execs, "total_exec_errors": t.execErrors,
 	})
 	return nil
 }

@@ -112,7 +112,7 @@ func badJSON(err error) error {
 // check turns a request into a spec, without looking at the image.
 func (q createRequest) check(set bugs.Set) (spec, error) {
 	sp := spec{Image: defaultImage, WorkingDir: q.WorkingDir, Env: q.Env, AutoStop: defaultAutoStop}
-	if q.Name != nil {
+	if q.Name != nil && !(*q.Name == "" && set.Has(bugs.BlankName)) {
 		if sp.Name = *q.Name; len(sp.Name) > maxName || !nameRule.MatchString(sp.Name) {
 			return spec{}, invalid("name must be 1 to %d letters, digits, dots, dashes or underscores and begin with a letter or digit", maxName)
 		}

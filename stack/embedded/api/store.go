@@ -32,7 +32,7 @@ type store struct {
 }
 
 // totals counts what happened to the boxes of an organization since the start.
-type totals struct{ created, failed, stopped int }
+type totals struct{ created, failed, stopped, execs, execErrors int }
 
 func newStore(lazy bool) *store {
 	return &store{
@@ -359,6 +359,24 @@ func (s *store) correct(epoch uint64, c claim, t trust) (after record, changed b
 	row.state, row.desired, row.pending, row.job = to, to, false, nil
 	s.touch(row)
 	return *row, true
+}
+
+// countExec counts an exec that the runner has answered.
+func (s *store) countExec(org string, started bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if started {
+		s.count(org).execs++
+	} else {
+		s.count(org).execErrors++
+	}
+}
+
+// forgetTotals drops the counts of an organization that is closed.
+func (s *store) forgetTotals(org string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.totals, org)
 }
 
 func (s *store) count(org string) *totals {

@@ -32,6 +32,19 @@ func (s *store) findAny(org, ref string) (record, bool) {
 	return record{}, false
 }
 
+// findAnywhere is find for ids of every organization.
+func (s *store) findAnywhere(org, ref string) (record, bool) {
+	if r, ok := s.find(org, ref); ok {
+		return r, true
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r := s.rows[ref]; r != nil && r.visible() {
+		return *r, true
+	}
+	return record{}, false
+}
+
 // list returns the visible rows of org in the order of their creation; org "" is every organization.
 func (s *store) list(org string) []record {
 	s.mu.Lock()
@@ -81,7 +94,10 @@ func (s *store) runnerURL(age time.Duration) (string, bool) {
 func (s *store) totalsOf(org string) totals {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return *s.count(org)
+	if t := s.totals[org]; t != nil {
+		return *t
+	}
+	return totals{}
 }
 
 // now is the current epoch.

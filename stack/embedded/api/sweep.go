@@ -7,7 +7,8 @@ import (
 )
 
 // sweepLoop stops boxes that have been idle for their auto_stop and deletes those that have been
-// stopped for their auto_delete, so that nothing outlives a caller that died.
+// stopped for their auto_delete, so that nothing outlives a caller that died. What a closed
+// organization has left is deleted.
 func (s *Server) sweepLoop() {
 	tick := time.NewTicker(s.cfg.sweep)
 	defer tick.Stop()
@@ -24,9 +25,12 @@ func (s *Server) sweepLoop() {
 func (s *Server) sweep(now time.Time) {
 	for _, r := range s.store.list("") {
 		var err error
+		_, open := s.orgs.limit(r.org)
 		switch {
 		case r.pending:
 			continue
+		case !open:
+			_, err = s.store.begin(r, destroying, destroyed, destroyBox)
 		case r.state == started && r.spec.AutoStop > 0 && now.Sub(r.active) >= seconds(r.spec.AutoStop):
 			_, err = s.store.begin(r, stopping, stopped, stopBox)
 		case r.state == stopped && r.spec.AutoDelete > 0 && now.Sub(r.updated) >= seconds(r.spec.AutoDelete):

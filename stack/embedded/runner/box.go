@@ -35,6 +35,7 @@ type box struct {
 	execs     map[string]*execution // every execution that is not forgotten
 	vars      map[string]string     // seeded bug env-bleed: what executions added to the environment
 	spared    *sandbox.Box          // seeded bug stop-spares-children: the sandbox of the last run
+	forgotten int64                 // bytes of output of those that are
 
 	started  atomic.Int64 // executions that were started
 	failed   atomic.Int64 // executions that could not start

@@ -34,6 +34,7 @@ var symptoms = map[bugs.ID]func(h *harness, box string) bool{
 	bugs.NoExitAfterKill:   seesNoExit,
 	bugs.KillDrainHang:     seesSilence,
 	bugs.InfoStale:         seesStaleStatus,
+	bugs.MetricsWake:       seesWakingScrape,
 }
 
 // Each seeded bug shows itself when it is on, and the same tries show nothing when it is off.
@@ -169,4 +170,13 @@ func seesTwoExitCodes(h *harness, box string) bool {
 	s := drain(h.attach(box, e))
 	clean(h.t, s, 143)
 	return h.ended(box, e) == 0
+}
+
+func seesWakingScrape(h *harness, box string) bool {
+	h.mustJob("STOP_BOX", box)
+	defer h.mustJob("START_BOX", box)
+	status, _ := h.call("GET", "/v1/boxes/"+box+"/metrics", nil)
+	started, _ := h.tryExec(box, sh("true"))
+	require.Equal(h.t, status == http.StatusOK, started == http.StatusCreated)
+	return started == http.StatusCreated
 }

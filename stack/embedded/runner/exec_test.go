@@ -272,6 +272,14 @@ func TestMetrics(t *testing.T) {
 	require.Contains(t, text, `"commands_executed_total":1`)
 	require.Contains(t, text, `"exec_errors_total":1`)
 	require.Contains(t, text, `"bytes_received_total":6`)
+	status, _ = h.call("DELETE", execPath(box, h.exec(box, sh("sleep 60"))), nil)
+	require.Equal(t, http.StatusNoContent, status)
+	e := h.exec(box, sh("echo 67"))
+	require.Equal(t, 0, h.ended(box, e))
+	status, _ = h.call("DELETE", execPath(box, e), nil)
+	require.Equal(t, http.StatusNoContent, status)
+	_, after := h.call("GET", "/v1/boxes/"+box+"/metrics", nil)
+	require.Contains(t, after, `"bytes_received_total":9`, "what an execution wrote counts also when it is forgotten")
 	require.NotContains(t, text, `"memory_bytes":0`)
 }
 

@@ -6,6 +6,8 @@ import (
 	"os"
 	"strconv"
 	"strings"
+
+	"chaos/stack/embedded/bugs"
 )
 
 // boxMetrics is the answer to GET metrics. The counters are those of the whole life of the box.
@@ -13,7 +15,7 @@ type boxMetrics struct {
 	CommandsExecuted int64 `json:"commands_executed_total"`
 	ExecErrors       int64 `json:"exec_errors_total"`
 	BytesSent        int64 `json:"bytes_sent_total"`     // input of commands
-	BytesReceived    int64 `json:"bytes_received_total"` // output of the executions still known
+	BytesReceived    int64 `json:"bytes_received_total"` // output of commands
 	MemoryBytes      int64 `json:"memory_bytes"`         // resident set of all processes
 	Processes        int   `json:"processes"`
 }
@@ -25,6 +27,12 @@ func (r *Runner) getMetrics(w http.ResponseWriter, req *http.Request) error {
 		return err
 	}
 	run := b.current()
+	if run == nil && r.cfg.bugs.Has(bugs.MetricsWake) {
+		if err := r.startBox(b); err != nil {
+			return err
+		}
+		run = b.current()
+	}
 	if run == nil || isGone(run.sb) {
 		return &errStopped{b.id}
 	}
@@ -34,6 +42,7 @@ func (r *Runner) getMetrics(w http.ResponseWriter, req *http.Request) error {
 		BytesSent:        b.received.Load(),
 	}
 	b.mu.Lock()
+	m.BytesReceived = b.forgotten
 	for _, e := range b.execs {
 		m.BytesReceived += e.out.total()
 	}

@@ -239,6 +239,9 @@ func (r *Runner) evict(e *execution) {
 	delete(r.execs, e.id)
 	r.mu.Unlock()
 	e.box.mu.Lock()
-	delete(e.box.execs, e.id)
+	if e.box.execs[e.id] == e { // only once
+		delete(e.box.execs, e.id)
+		e.box.forgotten += e.out.total()
+	}
 	e.box.mu.Unlock()
 }
