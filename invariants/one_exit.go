@@ -175,7 +175,7 @@ func (x *Exec) cutShort(s *model.Call) bool {
 	}
 	for _, stream := range []byte{model.Out, model.Err} {
 		got, _ := withoutSizes(s.Attach.Bytes(stream), x.Start.Payload)
-		if damage, _ := Compare(x.Start.Payload.Expected(stream), got, x.Start.Payload.Token); damage == Truncated {
+		if damage, _ := Compare(x.Start.Payload.ExpectedTelling(stream, x.told), got, x.Start.Payload.Token); damage == Truncated {
 			return true
 		}
 	}
