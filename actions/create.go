@@ -48,15 +48,12 @@ func (create) Draw(src model.Source, b model.Belief) model.Step {
 	if s.Args = drawGiveUp(src, nil); s.Args.Has(giveUp.Name) {
 		return s
 	}
+	old := freed(b)
 	switch {
+	case old != "" && model.Chance(src, 60):
+		s.Args = args("name", old)
 	case model.Chance(src, 35):
-		names := []string{"n1", "n1", "n1", "n2"}
-		for _, x := range b.In(model.Gone) {
-			if x.Name != "" {
-				names = []string{x.Name} // what a name leaves behind shows when it is used again
-			}
-		}
-		s.Args = args("name", model.Pick(src, names))
+		s.Args = args("name", model.Pick(src, []string{"n1", "n1", "n1", "n2"}))
 	case model.Chance(src, 12):
 		s.Args = args("bad", model.Pick(src, []string{"cpus-zero", "cpus-huge", "memory-negative", "name-blank", "unknown-image"}))
 		return s
@@ -68,6 +65,17 @@ func (create) Draw(src model.Source, b model.Belief) model.Step {
 		s.Args = s.Args.With("memory", model.Pick(src, memories))
 	}
 	return s
+}
+
+// freed returns the shared name of a removed box in which execs have left something, "" if there is none.
+// What a name leaves behind shows when it is used again.
+func freed(b model.Belief) string {
+	for _, x := range b.In(model.Gone) {
+		if x.Name != "" && left(b, x.Ref) {
+			return x.Name
+		}
+	}
+	return ""
 }
 
 func (create) Next(b *model.Belief, s model.Step) {

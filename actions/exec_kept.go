@@ -6,9 +6,9 @@ import "chaos/model"
 // more often than not when there is something to find.
 func aboutKept(src model.Source, b model.Belief, box model.Ref) bool {
 	if left(b, box) {
-		return model.Chance(src, 60)
+		return model.Chance(src, 70)
 	}
-	return model.Chance(src, 30)
+	return model.Chance(src, 35)
 }
 
 // drawKept adds to a what an exec on box has to do with files. Mostly one is used, so that reads and
@@ -25,6 +25,21 @@ func drawKept(src model.Source, b model.Belief, box model.Ref, a model.Args) mod
 		}
 	}
 	return a.With("write", file)
+}
+
+// pickHolding draws, most of the time, one of the wanted boxes in which execs have left something: what
+// is worth keeping, or must not be kept, is in some boxes only.
+func pickHolding(src model.Source, b model.Belief, want func(x model.BelievedBox) bool) (model.Ref, bool) {
+	var holding []model.Ref
+	for _, x := range b.Boxes {
+		if want(x) && left(b, x.Ref) {
+			holding = append(holding, x.Ref)
+		}
+	}
+	if len(holding) == 0 || !model.Chance(src, 75) {
+		return "", false
+	}
+	return model.Pick(src, holding), true
 }
 
 // left reports whether execs have probably left something in box, or in one before it that had its name.

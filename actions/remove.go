@@ -19,7 +19,14 @@ func (remove) Spec() *model.Spec {
 func (remove) Ready(b model.Belief) bool { return len(b.Boxes) > 0 }
 
 func (remove) Draw(src model.Source, b model.Belief) model.Step {
-	return model.Step{Action: "remove", On: pickBox(src, b, model.Running|model.Stopped), Args: drawGiveUp(src, nil)}
+	s := model.Step{Action: "remove", On: pickBox(src, b, model.Running|model.Stopped), Args: drawGiveUp(src, nil)}
+	// What a removed box leaves behind shows in the next one of its name.
+	if box, ok := pickHolding(src, b, func(x model.BelievedBox) bool {
+		return x.Name != "" && x.State&(model.Running|model.Stopped) != 0
+	}); ok {
+		s.On = box
+	}
+	return s
 }
 
 func (remove) Next(b *model.Belief, s model.Step) {

@@ -17,6 +17,9 @@ func (restart) Spec() *model.Spec {
 func (restart) Ready(b model.Belief) bool { return len(b.Boxes) > 0 }
 
 func (restart) Draw(src model.Source, b model.Belief) model.Step {
+	if box, ok := pickHolding(src, b, func(x model.BelievedBox) bool { return x.State == model.Running }); ok {
+		return model.Step{Action: "restart", On: box}
+	}
 	return model.Step{Action: "restart", On: pickBox(src, b, model.Running)}
 }
 
