@@ -66,7 +66,8 @@ func TestPlanSeed_GivesTheSamePlan(t *testing.T) {
 // strange is a target of a profile that nobody wrote a contract for.
 type strange struct{ stack.Target }
 
-func (strange) Profile() string { return "strange" }
+func (strange) Profile() string    { return "strange" }
+func (strange) Flags() model.Flags { return nil }
 
 func TestNewRig_NeedsAContract(t *testing.T) {
 	_, err := NewRig(strange{})
