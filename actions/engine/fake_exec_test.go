@@ -83,7 +83,7 @@ func (f *fake) onExec(handle func(q *http.Request, e *fakeExec) (int, any)) func
 	return func(q *http.Request) (int, any) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		if b := f.boxes[q.PathValue("box")]; b == nil || b.org != f.orgs[key(q)] {
+		if b := f.find(q); b == nil || b.org != f.orgs[key(q)] {
 			return 404, flat(q, 404, "not_found", "box not found: "+q.PathValue("box"))
 		}
 		e := f.lookup(q)

@@ -238,13 +238,19 @@ func flat(q *http.Request, status int, code, message string) any {
 
 func short(message string) any { return map[string]string{"error": message} }
 
+// find looks up the box of a request by its id or by its name among those of the caller; the caller
+// holds the mutex.
+func (f *fake) find(q *http.Request) *fakeBox {
+	return cmp.Or(f.boxes[q.PathValue("box")], f.names[fmt.Sprintf("%p %s", f.orgs[key(q)], q.PathValue("box"))])
+}
+
 // onBox looks up the box of a request and handles it under the mutex.
 func (f *fake) onBox(handle func(q *http.Request, b *fakeBox) (int, any)) func(q *http.Request) (int, any) {
 	return func(q *http.Request) (int, any) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		org := f.orgs[key(q)]
-		b := cmp.Or(f.boxes[q.PathValue("box")], f.names[fmt.Sprintf("%p %s", org, q.PathValue("box"))])
+		b := f.find(q)
 		if b == nil || b.org != org {
 			return 404, flat(q, 404, "not_found", "box not found: "+q.PathValue("box"))
 		}
