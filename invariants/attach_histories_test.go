@@ -46,21 +46,31 @@ func told(lines ...int) func(string) string {
 	}
 }
 
-// twoSessions is a long exec with two read-write sessions; the second begins gap ms after the first
-// has ended.
-func twoSessions(gap int64, end func(first *model.Attach)) (s *story, first, second *model.Call) {
-	s = begin()
+// lasting makes a session end with its exec, ms milliseconds after the beginning of the story.
+func (s *story) lasting(c *model.Call, until int64) {
+	c.Return = until * ms
+	for i := range c.Attach.Frames {
+		c.Attach.Frames[i].At = c.Return - ms
+	}
+	s.now = max(s.now, until+1)
+}
+
+// twoSessions is an exec that takes a second, with two read-write sessions until its end: the second
+// begins 50 ms after the first. edit changes them.
+func twoSessions(edit func(first, second *model.Call)) *story {
+	s := begin()
 	s.create("b1")
 	s.exec("e1", "b1", model.Payload{Sleep: time.Second})
-	first = s.attach("e1", nil)
-	first.Invoke, first.Return = s.now*ms, (s.now+50)*ms
-	first.Attach.Opened = first.Invoke + ms
-	end(first.Attach)
-	s.now += 50 + gap
-	second = s.attach("e1", nil)
-	second.Attach.Opened = second.Invoke + ms
-	first = &s.h.Calls[len(s.h.Calls)-2]
-	return s, first, second
+	s.attach("e1", nil)
+	s.now += 50
+	second := s.attach("e1", nil)
+	first := &s.h.Calls[len(s.h.Calls)-2]
+	for _, c := range []*model.Call{first, second} {
+		c.Attach.Opened = c.Invoke + ms
+		s.lasting(c, 1100)
+	}
+	edit(first, second)
+	return s
 }
 
 // refusedAfter is an exec whose one session is over, and an attach that is refused some time later.
@@ -75,7 +85,7 @@ func refusedAfter(after int64) (*story, *model.Call) {
 	return s, refused
 }
 
-func cutOff(a *model.Attach) { a.Cut, a.Close, a.Frames = true, 0, []model.Frame{} }
+func asTheyAre(_, _ *model.Call) {}
 
 func init() {
 	good["input that arrives"] = func() *story { s, _ := sending(9, nil); return end(s) }
@@ -97,6 +107,12 @@ func init() {
 		c.Attach.Cut, c.Attach.Frames = true, c.Attach.Frames[:1]
 		return end(s)
 	}
+	good["input that comes too late and is answered so"] = func() *story {
+		s, c := sending(9, nil)
+		answer := model.Frame{At: c.Invoke + ms, Kind: model.FrameError, Data: []byte("stdin write failed: the execution has finished")}
+		c.Attach.Frames = append(append([]model.Frame{answer}, c.Attach.Frames...), answer)
+		return end(s)
+	}
 	good["an exec that waits for the end of its input"] = func() *story {
 		s, c := sending(9, nil)
 		c.Attach.Cut, c.Attach.Frames, c.Attach.EOF = true, nil, 0
@@ -114,6 +130,7 @@ func init() {
 		loser := s.onExec(model.OpAttach, "e1", 409)
 		winner := s.attach("e1", nil)
 		winner.Invoke, winner.Attach.Opened = loser.Invoke, loser.Invoke+1
+		s.lasting(winner, 1100)
 		return end(s)
 	}
 	good["an attach refused while the last session goes"] = func() *story { s, _ := refusedAfter(900); return end(s) }
@@ -140,18 +157,20 @@ func init() {
 		c.ReadOnly = true
 		return end(s)
 	}
-	good["a second session after the first was cut"] = func() *story { s, _, _ := twoSessions(1, cutOff); return end(s) }
-	good["a second session right after the exit of an exec that ended early"] = func() *story {
-		s, _, second := twoSessions(-40, func(*model.Attach) {})
-		s.exec("e2", "b1", model.Payload{Sleep: time.Millisecond})
-		second.Attach.Opened = s.h.Calls[1].Invoke + 950*ms // its command may have ended by then
-		second.Return = second.Attach.Opened + ms
-		return end(s)
+	good["a second session after the first was cut"] = func() *story {
+		return end(twoSessions(func(first, _ *model.Call) {
+			first.Attach.Cut, first.Attach.Close, first.Attach.Frames = true, 0, nil
+			first.Return = first.Invoke + 40*ms
+		}))
+	}
+	good["a second session when the exec may be over"] = func() *story {
+		return end(twoSessions(func(_, second *model.Call) { second.Attach.Opened = 1050 * ms }))
 	}
 	good["two sessions at once, one read-only"] = func() *story {
-		s, first, _ := twoSessions(-40, func(*model.Attach) {})
-		first.ReadOnly = true
-		return end(s)
+		return end(twoSessions(func(first, _ *model.Call) { first.ReadOnly = true }))
+	}
+	good["two sessions at once, one that does not read"] = func() *story {
+		return end(twoSessions(func(first, _ *model.Call) { first.Attach.Slow = 6 * time.Second }))
 	}
 	good["a reader so slow that the server gave it up"] = func() *story {
 		s := slowly(nil)
@@ -190,11 +209,11 @@ func init() {
 			s.now += 1500
 			return end(s)
 		}},
-		{"single-attach", "two at once", func() *story { s, _, _ := twoSessions(-40, func(*model.Attach) {}); return end(s) }},
+		{"single-attach", "two at once", func() *story { return end(twoSessions(asTheyAre)) }},
 		{"single-attach", "two at once", func() *story {
-			s, first, _ := twoSessions(-40, func(a *model.Attach) { a.Frames, a.TimedOut, a.Close = nil, true, 0 })
-			first.Return += 2000 * ms
-			return end(s)
+			return end(twoSessions(func(first, _ *model.Call) {
+				first.Attach.Cut, first.Attach.Close, first.Attach.Frames = true, 0, []model.Frame{{At: 900 * ms, Kind: model.FrameErr}}
+			}))
 		}},
 		{"single-attach", "refused after the last session", func() *story { s, _ := refusedAfter(1500); return end(s) }},
 		{"output-exact", "duplicated, first attach", func() *story {
