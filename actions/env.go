@@ -7,6 +7,7 @@ import (
 	"hash/fnv"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"chaos/model"
@@ -44,6 +45,7 @@ type binding struct {
 	id   string // box or exec id; "" = it never came to be
 	box  model.Ref
 	pay  *model.Payload
+	fed  atomic.Bool // some session sends or has sent its input
 }
 
 // NewRefs prepares the refs that p binds. token begins the name of every box.
@@ -121,6 +123,15 @@ func (r *Refs) Exec(ref model.Ref) (id string, box model.Ref, pay *model.Payload
 	}
 	h := fakeID(r.token+string(ref), 12)
 	return "00000000-0000-4000-8000-" + strings.ToLower(h[:12]), "", nil
+}
+
+// feed returns the input of ref to the first session that asks, and nothing to those that come later:
+// all they have to send is the end.
+func (r *Refs) feed(ref model.Ref) []byte {
+	if b, ok := r.get(ref); ok && !b.fed.Swap(true) {
+		return b.pay.Input()
+	}
+	return nil
 }
 
 // knows reports whether id is one that a create of this run was given. A server may have named the

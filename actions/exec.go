@@ -15,8 +15,11 @@ type exec struct{}
 var _ = register(exec{})
 
 const (
-	maxLines = 5000 // about 200 KiB of 41-byte lines a stream, inside the 256 KiB a server must keep
-	maxSleep = 2 * time.Second
+	keptLines = 5000    // about 200 KiB of 41-byte lines a stream, inside the 256 KiB a server must keep
+	maxLines  = 200_000 // about 8 MB: what nobody reads in time is lost
+	maxStdin  = 2000    // comes back with a line of the exec's own each, still inside the 256 KiB
+	maxSleep  = 2 * time.Second
+	maxSlow   = 10 * time.Second
 )
 
 func (exec) Spec() *model.Spec {
@@ -35,10 +38,13 @@ func (exec) Spec() *model.Spec {
 			{Name: "hang", Doc: "yes = with a timeout: pause for a minute, so that only the timeout ends it", Check: oneOf("yes")},
 			{Name: "read", Doc: "tell what is in this file of the box, f1 or f2, and which children of execs are alive", Check: oneOf(model.Files...)},
 			{Name: "sleep", Doc: "pause after half of the lines", Check: duration(maxSleep)},
+			{Name: "slow", Doc: "attach and read nothing for this long; over 5000 lines the rest may be lost", Check: duration(maxSlow)},
 			{Name: "stderr", Doc: "lines on stderr", Simpler: []string{"1"}, Check: number(1, maxLines)},
+			{Name: "stdin", Doc: "lines that the client sends, and the command repeats (not with attach=no or tty=yes)", Simpler: []string{"1"}, Check: number(1, maxStdin)},
 			{Name: "stdout", Doc: "lines on stdout", Simpler: []string{"1"}, Check: number(1, maxLines)},
 			{Name: "timeout", Doc: "time limit of the command", Check: timeLimit},
 			{Name: "tty", Doc: "yes = with a terminal", Check: oneOf("yes")},
+			{Name: "utf8", Doc: "yes = lines end in characters of several bytes each", Check: oneOf("yes")},
 			{Name: "watch", Doc: "with a terminal: print its size and each change of it for this long", Check: duration(maxSleep)},
 			{Name: "write", Doc: "first write this file of the box, to stay: f1 or f2", Check: oneOf(model.Files...)},
 		},
@@ -61,6 +67,9 @@ func (exec) Draw(src model.Source, b model.Belief) model.Step {
 	case roll < 32:
 		s.Args = drawKept(src, b, s.On, nil)
 		return s
+	case roll < 36:
+		s.Args = drawBulk(src)
+		return s
 	default:
 		s.Args = drawPiped(src)
 	}
@@ -69,6 +78,9 @@ func (exec) Draw(src model.Source, b model.Belief) model.Step {
 		s.Args = s.Args.With("attach", "no")
 	} else if model.Chance(src, 15) {
 		s.Args = s.Args.With("cut", strconv.Itoa(1+src.Intn(3)))
+	}
+	if model.Chance(src, 2) {
+		s.Args = s.Args.With("slow", "50ms")
 	}
 	if model.Chance(src, 10) {
 		s.Args = s.Args.With("cwd", model.Pick(src, []string{"usr", "etc"}))
@@ -87,7 +99,7 @@ func (exec) Draw(src model.Source, b model.Belief) model.Step {
 }
 
 // lineCounts leans to short output: a fast exec is where exits overtake streams.
-var lineCounts = []int{1, 1, 2, 5, 8, 20, 50, 200, 1000, maxLines}
+var lineCounts = []int{1, 1, 2, 5, 8, 20, 50, 200, 1000, keptLines}
 
 func drawPiped(src model.Source) model.Args {
 	var a model.Args
@@ -104,7 +116,33 @@ func drawPiped(src model.Source) model.Args {
 	if model.Chance(src, 10) {
 		a = a.With("child", "yes")
 	}
+	if model.Chance(src, 7) {
+		a = a.With("stdin", strconv.Itoa(model.Pick(src, []int{1, 2, 5, 50, 200, 1000, maxStdin})))
+		if model.Chance(src, 70) { // most of what is kept is for the report
+			a = a.With("stdout", "")
+		}
+	}
+	if model.Chance(src, 7) {
+		a = a.With("utf8", "yes")
+	}
 	return a
+}
+
+// drawBulk draws output of more than a server keeps, which nobody reads or reads late. The longest
+// waits are rare: only they are long enough for a neighbour to miss its deadline.
+func drawBulk(src model.Source) model.Args {
+	a := args("stdout", strconv.Itoa(model.Pick(src, []int{20_000, 50_000, 50_000, 100_000, maxLines})))
+	if model.Chance(src, 20) {
+		a = a.With("stderr", strconv.Itoa(model.Pick(src, []int{20, 10_000, 50_000})))
+	}
+	if model.Chance(src, 25) {
+		return a.With("attach", "no")
+	}
+	return a.With("slow", drawSlow(src))
+}
+
+func drawSlow(src model.Source) string {
+	return model.Pick(src, []string{"50ms", "50ms", "100ms", "300ms", "6s"})
 }
 
 func drawSleep(src model.Source) string {
@@ -123,6 +161,7 @@ func (exec) Next(b *model.Belief, s model.Step) {
 	b.Execs = append(b.Execs, model.BelievedExec{
 		Ref: s.Bind, Box: s.On, TTY: s.Args.Has("tty"),
 		Long:     s.Args.Duration("sleep") >= 50*time.Millisecond || s.Args.Has("watch") || s.Args.Has("hang"),
+		Bulk:     max(s.Args.Int("stdout"), s.Args.Int("stderr")) > keptLines,
 		Detached: s.Args.Has("attach"), Cut: s.Args.Has("cut"), Writes: s.Args.Get("write"), Child: s.Args.Has("child"),
 	})
 }
@@ -134,11 +173,15 @@ func payload(token string, s model.Step) model.Payload {
 		Token: token + "." + string(s.Bind), Stdout: s.Args.Int("stdout"), Stderr: s.Args.Int("stderr"), Exit: s.Args.Int("exit"),
 		Sleep: s.Args.Duration("sleep"), Child: s.Args.Has("child"), Env: s.Args.Has("env"), TTY: s.Args.Has("tty"), Watch: s.Args.Duration("watch"),
 		Write: s.Args.Get("write"), Read: s.Args.Get("read"),
+		Stdin: s.Args.Int("stdin"), UTF8: s.Args.Has("utf8"),
 	}
 	if p.TTY {
 		p.Stderr = 0
 	} else {
 		p.Watch = 0
+	}
+	if p.TTY || s.Args.Get("attach") == "no" {
+		p.Stdin = 0 // a terminal echoes; and without a session nothing ends the input
 	}
 	p = withEnding(p, s.Args)
 	switch s.Args.Get("cwd") {
@@ -183,40 +226,9 @@ func (exec) Perform(ctx context.Context, env *Env, s model.Step) {
 	if c.Outcome != model.OK || c.ExecID == "" || s.Args.Get("attach") == "no" {
 		return
 	}
-	if env.attach(ctx, s.Bind, attachStep{cut: s.Args.Int("cut")}) {
+	if exited(env.attach(ctx, s.Bind, attachStep{cut: s.Args.Int("cut"), slow: s.Args.Duration("slow")})) {
 		env.Info(ctx, s.Bind)
 	}
-}
-
-type attachStep struct {
-	cut      int
-	readOnly bool
-}
-
-// attach opens an attach session, reads it to its end and reports whether the exit came.
-func (e *Env) attach(ctx context.Context, ref model.Ref, how attachStep) bool {
-	c := e.call(model.OpAttach, ref)
-	_, _, pay := e.Refs.Exec(ref)
-	limit := e.Limits.Resolve
-	if pay != nil {
-		limit += pay.Within(e.Limits.Grace)
-	}
-	bounded, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	e.Rec.begin(c)
-	a, res, err := e.Client.Attach(bounded, c.BoxID, c.ExecID, stack.AttachOptions{ReadOnly: how.readOnly, CutAfter: how.cut, Now: e.Rec.Now})
-	e.answer(c, res, err)
-	if a != nil && a.TimedOut && ctx.Err() != nil {
-		// The plan ended before the exec had its time: we cut the session, it was not silent too long.
-		a.TimedOut, a.Cut = false, true
-	}
-	c.Attach = a
-	e.Rec.end(c)
-	if a == nil {
-		return false
-	}
-	_, exited := a.Exit()
-	return exited
 }
 
 // Info reads the state of the execution ref and returns the recorded call.

@@ -24,7 +24,10 @@ func (kill) Draw(src model.Source, b model.Belief) model.Step {
 
 func (kill) Next(*model.Belief, model.Step) {}
 
-func (kill) Perform(ctx context.Context, env *Env, s model.Step) {
-	c := env.call(model.OpKill, s.On)
-	env.send(ctx, c, stack.Request{Method: http.MethodDelete, Path: execPath(c)})
+func (kill) Perform(ctx context.Context, env *Env, s model.Step) { env.Kill(ctx, s.On) }
+
+// Kill deletes the execution ref and returns the recorded call.
+func (e *Env) Kill(ctx context.Context, ref model.Ref) *model.Call {
+	c := e.call(model.OpKill, ref)
+	return e.send(ctx, c, stack.Request{Method: http.MethodDelete, Path: execPath(c)})
 }

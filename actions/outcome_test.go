@@ -75,7 +75,7 @@ func TestPerform_AnyAnswerIsOneOutcomeAndNeverAPanic(t *testing.T) {
 				}
 				s.answerFirst(nil)
 				r := newRig(t, s.URL, before+line)
-				r.limits.Converge = time.Millisecond // a stop is not watched for long
+				r.limits.Converge, r.limits.Slot = time.Millisecond, time.Millisecond // nothing is watched for long
 				last := len(r.plan.Steps) - 1
 				for i := range last {
 					r.perform(t.Context(), i)

@@ -169,7 +169,7 @@ func newRig(t *testing.T, url, text string) *rig {
 	c := stack.New(stack.Endpoint{URL: url, Key: "good"})
 	t.Cleanup(c.Close)
 	return &rig{client: c, rec: actions.NewRecorder(), owned: &accounts{}, refs: actions.NewRefs(p, token), plan: p,
-		limits: model.Limits{Call: time.Minute, Resolve: time.Minute, Converge: time.Minute, Stall: time.Second}}
+		limits: model.Limits{Call: time.Minute, Resolve: time.Minute, Converge: time.Minute, Slot: time.Minute, Stall: time.Second}}
 }
 
 func (r *rig) env(i int) *actions.Env {
@@ -257,9 +257,14 @@ var golden = []struct {
 	{"a: b1 = create\na: e1 = exec b1 deaf=yes hang=yes timeout=250ms",
 		attached(execBody(model.Payload{Token: "t-1.e1", Sleep: time.Minute, Timeout: 250 * time.Millisecond, Deaf: true}, `,"timeout_seconds":0.25`)), []string{"exec", "attach", "info"}},
 	{"a: b1 = create\na: e1 = exec b1 hang=yes sleep=20ms", attached(execBody(model.Payload{Token: "t-1.e1", Sleep: 20 * time.Millisecond}, "")), []string{"exec", "attach", "info"}},
+	{"a: b1 = create\na: e1 = exec b1 stdin=3 stdout=1", attached(execBody(model.Payload{Token: "t-1.e1", Stdout: 1, Stdin: 3}, "")), []string{"exec", "attach", "info"}},
+	{"a: b1 = create\na: e1 = exec b1 attach=no stdin=3", attached(execBody(model.Payload{Token: "t-1.e1"}, ""))[:1], []string{"exec"}},
+	{"a: b1 = create\na: e1 = exec b1 stdin=3 tty=yes", attached(execBody(model.Payload{Token: "t-1.e1", TTY: true}, "")), []string{"exec", "attach", "info"}},
+	{"a: b1 = create\na: e1 = exec b1 slow=1ms stdout=20 utf8=yes", attached(execBody(model.Payload{Token: "t-1.e1", Stdout: 20, UTF8: true}, "")), []string{"exec", "attach", "info"}},
 
 	{detached + "a: attach e1", []string{"GET /v1/boxes/BOX1/executions/EXEC1/attach", "GET /v1/boxes/BOX1/executions/EXEC1"}, []string{"attach", "info"}},
 	{detached + "a: attach e1 cut=2", []string{"GET /v1/boxes/BOX1/executions/EXEC1/attach"}, []string{"attach"}},
+	{detached + "a: attach e1 again=poll slow=1ms", []string{"GET /v1/boxes/BOX1/executions/EXEC1/attach", "GET /v1/boxes/BOX1/executions/EXEC1"}, []string{"attach", "info"}},
 	{detached + "a: attach e1 ro=yes", []string{"GET /v1/boxes/BOX1/executions/EXEC1/attach?stdin=0", "GET /v1/boxes/BOX1/executions/EXEC1"}, []string{"attach", "info"}},
 	{detached + "a: info e1", []string{"GET /v1/boxes/BOX1/executions/EXEC1"}, []string{"info"}},
 	{detached + "a: kill e1", []string{"DELETE /v1/boxes/BOX1/executions/EXEC1"}, []string{"kill"}},

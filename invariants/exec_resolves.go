@@ -24,7 +24,7 @@ func (execResolves) Check(f *Facts) []Finding {
 	var out []Finding
 	for _, x := range f.execs {
 		for _, s := range x.Attaches {
-			if s.Attach != nil && s.Attach.TimedOut && !hasExit(s) {
+			if s.Attach != nil && s.Attach.TimedOut && !hasExit(s) && f.tooLong(x, s) {
 				out = append(out, f.unresolved(x, s, "attach session silent"))
 				break
 			}
@@ -37,6 +37,20 @@ func (execResolves) Check(f *Facts) []Finding {
 		}
 	}
 	return out
+}
+
+// tooLong reports whether session s, which was given up, had no reason any more to be silent. One of an
+// exec that waits for the end of its input had; and one through which a lot still came was not.
+func (f *Facts) tooLong(x *Exec, s *model.Call) bool {
+	p := x.Start.Payload
+	if p.Stdin > 0 && s.Return < f.Deadline(x) {
+		return false
+	}
+	if max(len(p.Expected(model.Out)), len(p.Expected(model.Err))) <= keptBytes || len(s.Attach.Frames) == 0 {
+		return true
+	}
+	last := s.Attach.Frames[len(s.Attach.Frames)-1].At
+	return s.Return-last >= int64(f.Meta.Limits.Resolve)/2
 }
 
 func (f *Facts) unresolved(x *Exec, c *model.Call, how string) Finding {

@@ -18,6 +18,8 @@ type Facts struct {
 	timelines map[model.Ref]*model.Timeline
 	linear    map[model.Ref]linear
 	execs     []*Exec
+	streamed  []streamCheck // what streams found, once it has looked
+	looked    bool
 }
 
 // Exec is everything a history holds about one execution that was started.
@@ -128,9 +130,32 @@ func (f *Facts) calm() model.State {
 	return s
 }
 
-// Deadline is when the exec must have ended, counted from its start.
+// Deadline is when the exec must have ended, counted from its start. One that reads its input must
+// end only once it has been told that the input is over.
 func (f *Facts) Deadline(x *Exec) int64 {
-	return x.Start.Return + int64(x.Start.Payload.Within(f.Meta.Limits.Grace)+f.Meta.Limits.Resolve)
+	p := x.Start.Payload
+	if p.Stdin == 0 {
+		return x.Start.Return + int64(p.Within(f.Meta.Limits.Grace)+f.Meta.Limits.Resolve)
+	}
+	end := max(x.Start.Return+int64(p.Duration()), x.inputEnd())
+	if p.Timeout > 0 {
+		end = min(end, x.Start.Return+int64(p.Timeout+f.Meta.Limits.Grace))
+	}
+	if end > never-int64(f.Meta.Limits.Resolve) {
+		return never
+	}
+	return end + int64(f.Meta.Limits.Resolve)
+}
+
+// inputEnd is when the exec was told for sure that its input is over.
+func (x *Exec) inputEnd() int64 {
+	end := never
+	for _, s := range x.Attaches {
+		if s.Attach.EndedInput() {
+			end = min(end, s.Attach.EOF)
+		}
+	}
+	return end
 }
 
 // at is a moment of the history for messages.

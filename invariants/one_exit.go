@@ -43,7 +43,7 @@ func (f *Facts) sessionExit(x *Exec, s *model.Call) []Finding {
 		switch {
 		case fr.Kind == model.FrameExit:
 			exits = append(exits, fr)
-		case len(exits) > 0:
+		case len(exits) > 0 && !(fr.Kind == model.FrameError && x.sends(s)):
 			after = fr.Kind
 		}
 	}
@@ -84,7 +84,7 @@ const (
 func (f *Facts) badClose(s *model.Call, exit int64) (how string, late bool) {
 	a := s.Attach
 	switch {
-	case a.Cut:
+	case a.Cut, a.Slow >= patience:
 	case a.TimedOut && s.Return-exit >= int64(f.Meta.Limits.Resolve/2):
 		return "no close", true
 	case a.TimedOut:
@@ -97,7 +97,9 @@ func (f *Facts) badClose(s *model.Call, exit int64) (how string, late bool) {
 }
 
 // whole reports whether the session s ran to its end: the server's doing, not ours.
-func whole(s *model.Call) bool { return !s.Attach.Cut && !s.Attach.TimedOut }
+func whole(s *model.Call) bool {
+	return !s.Attach.Cut && !s.Attach.TimedOut && s.Attach.Slow < patience
+}
 
 // unless is detail, and what disturbed the exec if anything did.
 func unless(detail string, d disturbance) string {
@@ -107,13 +109,17 @@ func unless(detail string, d disturbance) string {
 	return detail
 }
 
+// sends reports whether s may have sent something: input, or its end. The answer may be an error frame,
+// because the exec ends when it likes.
+func (x *Exec) sends(s *model.Call) bool { return x.Start.Payload.Stdin > 0 && !s.ReadOnly }
+
 // strangeFrame finds a frame that is neither output nor exit. Error frames answer what a client
-// sends, and no session sends anything.
+// sends.
 func (f *Facts) strangeFrame(x *Exec, s *model.Call) []Finding {
 	for _, fr := range s.Attach.Frames {
-		if fr.Kind == model.FrameError || fr.Kind == model.FrameOther {
+		if fr.Kind == model.FrameError && !x.sends(s) || fr.Kind == model.FrameOther {
 			return []Finding{{Call: s, State: f.stateName(x.Start), Detail: fr.Kind + " frame", Also: []*model.Call{x.Start},
-				Message: fmt.Sprintf("%s of %s, which sent nothing, was sent a frame of kind %s: %q", label(s), label(x.Start), fr.Kind, clipBytes(fr.Data)),
+				Message: fmt.Sprintf("%s of %s was sent a frame of kind %s: %q", label(s), label(x.Start), fr.Kind, clipBytes(fr.Data)),
 				Allowed: "output and the exit", Got: fr.Kind + " frame"}}
 		}
 	}
@@ -174,8 +180,8 @@ func (x *Exec) cutShort(s *model.Call) bool {
 		return false
 	}
 	for _, stream := range []byte{model.Out, model.Err} {
-		got, _ := withoutSizes(s.Attach.Bytes(stream), x.Start.Payload)
-		if damage, _ := Compare(x.Start.Payload.ExpectedTelling(stream, x.told), got, x.Start.Payload.Token); damage == Truncated {
+		want, got := x.compared(s, stream)
+		if damage, _ := Compare(want, got, x.Start.Payload.Token); damage == Truncated && !x.lossy(s, stream, len(want)) {
 			return true
 		}
 	}

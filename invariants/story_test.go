@@ -19,7 +19,7 @@ func begin() *story {
 	return &story{h: &model.History{
 		Plan: model.Plan{},
 		Meta: model.Meta{Profile: "cloud", Token: "t-1", ExecLogged: true, ResidueChecked: true,
-			Limits: model.Limits{Call: time.Second, Resolve: time.Second, Converge: time.Second, Stall: time.Second}},
+			Limits: model.Limits{Call: time.Second, Resolve: time.Second, Converge: time.Second, Slot: time.Second, Stall: time.Second}},
 		Journal: model.Journal{Kind: "file"},
 	}}
 }

@@ -25,8 +25,25 @@ const (
 	Corrupt    Damage = "corrupt"    // bytes that nobody wrote
 )
 
-// window is how many bytes identify a place in a stream: more than one line, so no two are alike.
+// window is how many bytes identify a place in a stream of ordinary lines: more than one line, so no
+// two are alike.
 const window = 64
+
+// lineOf is the length of the longest line at the beginning of want, with its end. So many bytes hold
+// every part of a line, from wherever they begin, and stand in one place only.
+func lineOf(want []byte) int {
+	long := 0
+	for line := range bytes.SplitSeq(want[:min(len(want), 4<<10)], []byte("\n")) {
+		long = max(long, len(line)+1)
+	}
+	return long
+}
+
+// windowOf is window for a stream whose lines may be longer.
+func windowOf(want []byte) int {
+	long := lineOf(want)
+	return max(window, long+long/2)
+}
 
 // Compare finds the first damage in got, which should be all of want. The message tells where.
 func Compare(want, got []byte, token string) (Damage, string) {
@@ -45,6 +62,7 @@ func Compare(want, got []byte, token string) (Damage, string) {
 	if other := foreignToken(got[lineStart(got, same):], token); other != "" {
 		return Foreign, where + " the output of " + other + " begins"
 	}
+	window := windowOf(want)
 	piece := rest[:min(len(rest), window)]
 	switch pos := place(want, piece, same); {
 	case pos < 0:
@@ -69,7 +87,7 @@ func place(want, piece []byte, at int) int {
 	return bytes.LastIndex(want, piece)
 }
 
-var linePattern = regexp.MustCompile(`([A-Za-z0-9-]+\.e[0-9]+) ([oe]) ([0-9]{6}) ([0-9]{6})`)
+var linePattern = regexp.MustCompile(`([A-Za-z0-9-]+\.e[0-9]+) ([oeri]) ([0-9]{6}) ([0-9]{6})`)
 
 // foreignToken returns the token of the first numbered line in b that another exec wrote. A torn
 // line of our own can look like one of another exec, but its hash gives it away; and what stands
@@ -132,27 +150,51 @@ type streamCheck struct {
 }
 
 // streams compares both streams of every session. Where the exec was disturbed or the session cut,
-// a missing end is what must be expected.
+// a missing end is what must be expected; where more was written than a server keeps for those who do
+// not read in time, missing parts are.
 func (f *Facts) streams() []streamCheck {
-	var out []streamCheck
+	if f.looked {
+		return f.streamed
+	}
+	f.looked = true
 	for _, x := range f.execs {
 		for _, s := range x.Attaches {
 			if s.Attach == nil {
 				continue
 			}
-			whole := !s.Attach.Cut && !s.Attach.TimedOut && f.Undisturbed(x, s)
+			whole := whole(s) && f.Undisturbed(x, s)
 			for _, stream := range []byte{model.Out, model.Err} {
-				got, _ := withoutSizes(s.Attach.Bytes(stream), x.Start.Payload)
-				damage, msg := Compare(x.Start.Payload.ExpectedTelling(stream, x.told), got, x.Start.Payload.Token)
+				want, got := x.compared(s, stream)
+				compare := Compare
+				if x.lossy(s, stream, len(want)) {
+					compare = ComparePieces
+				}
+				damage, msg := compare(want, got, x.Start.Payload.Token)
 				if damage == Intact || damage == Truncated && !whole {
 					continue
 				}
 				name := map[byte]string{model.Out: "stdout", model.Err: "stderr"}[stream]
-				out = append(out, streamCheck{x, s, name, damage, msg})
+				f.streamed = append(f.streamed, streamCheck{x, s, name, damage, msg})
 			}
 		}
 	}
-	return out
+	return f.streamed
+}
+
+// compared returns what a session should have carried of a stream and what it did, both without what
+// other invariants look at: sizes of the terminal, and input that the exec repeats.
+func (x *Exec) compared(s *model.Call, stream byte) (want, got []byte) {
+	p := x.Start.Payload
+	got, _ = withoutSizes(s.Attach.Bytes(stream), p)
+	if stream != model.Out || p.Stdin == 0 {
+		return p.ExpectedTelling(stream, x.told), got
+	}
+	back := p.ReadBack(got)
+	lines := back.Told
+	if lines < 0 || lines > 4*p.Stdin {
+		lines = max(back.Lines, p.Stdin)
+	}
+	return p.ExpectedAfter(lines, x.told), back.Rest
 }
 
 // streamFindings turns the comparisons with one of the given kinds of damage into findings.

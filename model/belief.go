@@ -25,6 +25,7 @@ type BelievedExec struct {
 	Cut      bool   // the attach of the step that started it is cut
 	Child    bool   // leaves a child behind
 	Writes   string // the file it writes, "" if none
+	Bulk     bool   // writes more than a server keeps
 }
 
 // NextBox returns the ref the next create should bind.

@@ -76,9 +76,11 @@ type Call struct {
 	View    *ExecView `json:"exec_view,omitempty"` // of an info: the execution
 	Payload *Payload  `json:"payload,omitempty"`   // of an exec: what it runs
 	Signal  int       `json:"signal,omitempty"`
-	Rows    int       `json:"rows,omitempty"`
-	Cols    int       `json:"cols,omitempty"`
-	Attach  *Attach   `json:"attach,omitempty"`
+	// ReadOnly tells that an attach asked for a session without input.
+	ReadOnly bool    `json:"read_only,omitempty"`
+	Rows     int     `json:"rows,omitempty"`
+	Cols     int     `json:"cols,omitempty"`
+	Attach   *Attach `json:"attach,omitempty"`
 }
 
 // MaxBody is how many bytes of an answer a history keeps.
@@ -116,6 +118,11 @@ type Attach struct {
 	Cut      bool    `json:"cut,omitempty"`       // we cut the connection on purpose
 	TimedOut bool    `json:"timed_out,omitempty"` // we gave up waiting
 	Close    int     `json:"close,omitempty"`     // WebSocket close code, 0 = the connection ended without one
+	// Opened is when the handshake was answered, in nanoseconds since the run began; 0 = not recorded.
+	Opened int64         `json:"opened,omitempty"`
+	Slow   time.Duration `json:"slow,omitempty"` // nothing was read for this long after that
+	Sent   int           `json:"sent,omitempty"` // bytes of input that the connection took
+	EOF    int64         `json:"eof,omitempty"`  // when the end of the input was sent, 0 = it was not
 }
 
 // Frame kinds. FrameOut and FrameErr carry bytes, FrameExit a code, FrameError a message, FrameOther anything unknown.
@@ -160,6 +167,16 @@ func (a *Attach) Exit() (Frame, bool) {
 	return Frame{}, false
 }
 
+// EndedInput reports whether the session has told the exec for sure that its input is over. What was
+// sent just before a connection went may be lost.
+func (a *Attach) EndedInput() bool {
+	if a == nil || a.EOF == 0 || a.Cut {
+		return false
+	}
+	_, exited := a.Exit()
+	return exited || a.TimedOut
+}
+
 // JournalEntry is one line of the runner's log that concerns this run.
 type JournalEntry struct {
 	At      int64  `json:"at"` // nanoseconds since the run began, by the wall clock; for reading, not for judging
@@ -194,6 +211,7 @@ type Limits struct {
 	Resolve  time.Duration `json:"resolve"`  // an exec must end this soon after its command ends or its box goes
 	Grace    time.Duration `json:"grace"`    // what outlives its time limit by this is killed
 	Converge time.Duration `json:"converge"` // a status must become what was accepted this soon
+	Slot     time.Duration `json:"slot"`     // an attach may be refused for this long after the one before it ended
 	Stall    time.Duration `json:"stall"`    // when the machine stood still for longer, deadlines are not judged
 }
 

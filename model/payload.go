@@ -2,6 +2,7 @@ package model
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -26,7 +27,9 @@ type Payload struct {
 	Binary string        `json:"binary,omitempty"` // run this program instead of the script
 	// Timeout is the time limit asked for; 0 = none.
 	Timeout time.Duration `json:"timeout,omitempty"`
-	Deaf    bool          `json:"deaf,omitempty"` // ignores SIGTERM, and so do its children
+	Deaf    bool          `json:"deaf,omitempty"`  // ignores SIGTERM, and so do its children
+	Stdin   int           `json:"stdin,omitempty"` // numbered lines that the client sends; the script reads to the end and tells what it read
+	UTF8    bool          `json:"utf8,omitempty"`  // numbered lines end in characters of several bytes each
 }
 
 // Stdout and Stderr as frames and lines name them.
@@ -59,19 +62,42 @@ func WroteLine(token string, stream byte, index, hash int) bool {
 	return h == hash
 }
 
-// line returns numbered line i (from 1) with the running hash h.
-func (p Payload) line(stream byte, i, h int) string {
-	return fmt.Sprintf("%s %c %06d %06d", p.Token, stream, i, h)
+// utf8Text ends every line of an exec with UTF8: characters of two, three and four bytes, so dense
+// that most chunk boundaries cut one. Shell and awk take it literally within single and double quotes.
+const utf8Text = " 漢字かな交じり文한국어Привет🦊🐼ñé€"
+
+// appendLine appends numbered line i (from 1) with the running hash h, without its end.
+func (p Payload) appendLine(b []byte, stream byte, i, h int) []byte {
+	b = append(append(b, p.Token...), ' ', stream, ' ')
+	b = appendSix(append(appendSix(b, i), ' '), h)
+	return append(b, p.lineText(stream)...)
 }
 
-// lines returns numbered lines from..to of stream, given the hash before from, and the hash after.
-func (p Payload) lines(stream byte, from, to, h int) ([]string, int) {
-	out := make([]string, 0, max(0, to-from+1))
-	for i := from; i <= to; i++ {
-		h = nextHash(h, i)
-		out = append(out, p.line(stream, i, h))
+// lineText is what stands behind the hash of a line of output.
+func (p Payload) lineText(stream byte) string {
+	if p.UTF8 && (stream == Out || stream == Err) {
+		return utf8Text
 	}
-	return out, h
+	return ""
+}
+
+// appendSix appends n in at least six digits. It is much faster than package fmt, which counts for
+// output of megabytes.
+func appendSix(b []byte, n int) []byte {
+	for limit := 100_000; limit > n && limit > 1; limit /= 10 {
+		b = append(b, '0')
+	}
+	return strconv.AppendInt(b, int64(n), 10)
+}
+
+// appendLines appends numbered lines 1..n of stream.
+func (p Payload) appendLines(b []byte, stream byte, n int, eol string) []byte {
+	h := p.seed(stream)
+	for i := 1; i <= n; i++ {
+		h = nextHash(h, i)
+		b = append(p.appendLine(b, stream, i, h), eol...)
+	}
+	return b
 }
 
 // Count returns how many numbered lines stream gets.
@@ -82,32 +108,36 @@ func (p Payload) Count(stream byte) int {
 	return p.Stdout
 }
 
-// Expected returns the bytes that stream ("o" or "e") must carry when the exec runs undisturbed,
-// without the lines about the terminal size. A terminal merges stderr into stdout in an order that
-// is not defined; payloads with TTY therefore have Stderr 0.
+// Expected returns the bytes that stream ("o" or "e") must carry when the exec runs undisturbed and
+// gets all of its input, without the lines about the terminal size. A terminal merges stderr into
+// stdout in an order that is not defined; payloads with TTY therefore have Stderr 0.
 func (p Payload) Expected(stream byte) []byte { return p.ExpectedTelling(stream, nil) }
 
 // ExpectedTelling is Expected for an exec that told told about its box.
 func (p Payload) ExpectedTelling(stream byte, told Told) []byte {
+	out := p.expectedLines(stream, told)
+	if stream == Out && p.Stdin > 0 && p.Binary == "" {
+		out = p.appendReport(out, p.Stdin, true)
+	}
+	return out
+}
+
+// expectedLines is ExpectedTelling without the report about input.
+func (p Payload) expectedLines(stream byte, told Told) []byte {
 	if p.Binary != "" {
 		return nil
 	}
-	var b strings.Builder
+	b := []byte{}
 	eol := "\n"
 	if p.TTY {
 		eol = "\r\n"
 	}
 	if stream == Out {
 		for _, l := range p.header(told) {
-			b.WriteString(l + eol)
+			b = append(b, l+eol...)
 		}
 	}
-	h := p.seed(stream)
-	for i := 1; i <= p.Count(stream); i++ {
-		h = nextHash(h, i)
-		fmt.Fprintf(&b, "%s %c %06d %06d%s", p.Token, stream, i, h, eol)
-	}
-	return []byte(b.String())
+	return p.appendLines(b, stream, p.Count(stream), eol)
 }
 
 func (p Payload) header(told Told) []string {
@@ -125,8 +155,12 @@ func (p Payload) SizePrefix() string { return p.Token + " size " }
 // LastPrefix starts the line with the size a watching exec sees last.
 func (p Payload) LastPrefix() string { return p.Token + " last " }
 
-// Duration is how long the exec takes by itself, leaving out the time the machine needs.
-func (p Payload) Duration() time.Duration { return p.Sleep + p.Watch }
+// Duration is how long the exec takes by itself, leaving out the time the machine needs, except for
+// output of many thousand lines, which takes some on any machine.
+func (p Payload) Duration() time.Duration {
+	const free, each = 10_000, 10 * time.Microsecond
+	return p.Sleep + p.Watch + time.Duration(max(0, p.Stdout+p.Stderr-free))*each
+}
 
 // Argv returns the program and its arguments.
 func (p Payload) Argv() []string {
@@ -160,6 +194,9 @@ func (p Payload) script() string {
 	} else {
 		p.emit(&b, 1, p.Stdout, 1, p.Stderr, ho, he)
 	}
+	if p.Stdin > 0 {
+		b.WriteString(p.readScript() + "\n")
+	}
 	fmt.Fprintf(&b, "exit %d\n", p.Exit)
 	return b.String()
 }
@@ -187,10 +224,18 @@ func (p Payload) emitOne(stream byte, from, to, h int) (string, int) {
 	if to < from {
 		return "", h
 	}
-	lines, after := p.lines(stream, from, to, h)
-	if len(lines) <= inline {
-		return "printf '%s\\n' '" + strings.Join(lines, "' '") + "'", after
+	if to-from < inline {
+		var lines []string
+		for i := from; i <= to; i++ {
+			h = nextHash(h, i)
+			lines = append(lines, string(p.appendLine(nil, stream, i, h)))
+		}
+		return "printf '%s\\n' '" + strings.Join(lines, "' '") + "'", h
 	}
-	return fmt.Sprintf(`awk 'BEGIN{h=%d;for(i=%d;i<=%d;i++){h=(h*31+i*7)%%%d;printf "%s %c %%06d %%06d\n",i,h}}'`,
-		h, from, to, hashMod, p.Token, stream), after
+	after := h
+	for i := from; i <= to; i++ {
+		after = nextHash(after, i)
+	}
+	return fmt.Sprintf(`awk 'BEGIN{h=%d;for(i=%d;i<=%d;i++){h=(h*31+i*7)%%%d;printf "%s %c %%06d %%06d%s\n",i,h}}'`,
+		h, from, to, hashMod, p.Token, stream, p.lineText(stream)), after
 }

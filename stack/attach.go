@@ -9,6 +9,7 @@ import (
 	"net/http/httptrace"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/coder/websocket"
 
@@ -17,10 +18,14 @@ import (
 
 // AttachOptions say how to attach.
 type AttachOptions struct {
-	ReadOnly bool         // ?stdin=0
-	CutAfter int          // drop the connection after this many frames with output; 0 = never
-	Knock    bool         // only ask: drop the connection as soon as the session is open
-	Now      func() int64 // clock of the history, nanoseconds
+	ReadOnly bool          // ?stdin=0
+	CutAfter int           // drop the connection after this many frames with output; 0 = never
+	Slow     time.Duration // read nothing for this long, and leave the kernel little room to read for us
+	Now      func() int64  // clock of the history, nanoseconds
+	// Input is asked, once the session is open, for what to send before the end of the input is sent.
+	// nil sends neither.
+	Input func() []byte
+	Knock bool // only ask: drop the connection as soon as the session is open
 	// Authorization is that whole header, instead of the endpoint's key; "" sends none.
 	Authorization *string
 }
@@ -41,7 +46,12 @@ func (c *Client) Attach(ctx context.Context, box, exec string, opt AttachOptions
 	// repeat may find its own first try attached.
 	var conns atomic.Int32
 	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { conns.Add(1) }})
-	conn, res, err := websocket.Dial(traced, u, &websocket.DialOptions{HTTPClient: c.http, HTTPHeader: header, CompressionMode: websocket.CompressionDisabled})
+	hc, wake := c.http, func() {}
+	if opt.Slow > 0 {
+		hc, wake = lazyHTTP()
+		defer hc.CloseIdleConnections()
+	}
+	conn, res, err := websocket.Dial(traced, u, &websocket.DialOptions{HTTPClient: hc, HTTPHeader: header, CompressionMode: websocket.CompressionDisabled})
 	out := Response{Conns: int(conns.Load())}
 	if err != nil {
 		if res == nil || res.StatusCode == http.StatusSwitchingProtocols {
@@ -64,11 +74,29 @@ func (c *Client) Attach(ctx context.Context, box, exec string, opt AttachOptions
 	if opt.Knock {
 		return &model.Attach{ReadOnly: opt.ReadOnly, Frames: []model.Frame{}, Cut: true}, out, nil
 	}
-	return readSession(ctx, conn, opt), out, nil
+	a := &model.Attach{ReadOnly: opt.ReadOnly, Slow: opt.Slow, Opened: opt.Now(), Frames: []model.Frame{}}
+	read := func() {
+		if a.TimedOut = !pause(ctx, opt.Slow); !a.TimedOut {
+			wake()
+			readSession(ctx, conn, opt, a)
+		}
+	}
+	if opt.Input == nil {
+		read()
+		return a, out, nil
+	}
+	sending, stop := context.WithCancel(ctx)
+	sent := make(chan input, 1)
+	go func() { sent <- sendInput(sending, conn, opt.Input(), opt.Now) }()
+	read()
+	stop() // also hangs up on a server that takes no more input
+	in := <-sent
+	a.Sent, a.EOF = in.bytes, in.eof
+	return a, out, nil
 }
 
-func readSession(ctx context.Context, conn *websocket.Conn, opt AttachOptions) *model.Attach {
-	a := &model.Attach{ReadOnly: opt.ReadOnly, Frames: []model.Frame{}}
+// readSession reads the session to its end into a.
+func readSession(ctx context.Context, conn *websocket.Conn, opt AttachOptions, a *model.Attach) {
 	data := 0
 	for {
 		kind, msg, err := conn.Read(ctx)
@@ -80,7 +108,7 @@ func readSession(ctx context.Context, conn *websocket.Conn, opt AttachOptions) *
 			} else {
 				a.TimedOut = ctx.Err() != nil
 			}
-			return a
+			return
 		}
 		f := parseFrame(kind, msg)
 		f.At = opt.Now()
@@ -90,7 +118,7 @@ func readSession(ctx context.Context, conn *websocket.Conn, opt AttachOptions) *
 		}
 		if opt.CutAfter > 0 && data >= opt.CutAfter {
 			a.Cut = true
-			return a
+			return
 		}
 	}
 }

@@ -205,7 +205,13 @@ func TestAttach_TimeOutKeepsWhatCame(t *testing.T) {
 		_, _, _ = c.Read(sctx) // until the client goes
 	})
 	frames := make(chan struct{})
-	now := func() int64 { close(frames); return 1 } // called for the one frame
+	calls := 0
+	now := func() int64 { // called for the session and for its one frame
+		if calls++; calls == 2 {
+			close(frames)
+		}
+		return int64(calls)
+	}
 	go func() { <-frames; cancel() }()
 	a, res, err := newClient(t, stack.Endpoint{URL: s.URL}).Attach(ctx, "b", "e", stack.AttachOptions{Now: now})
 	require.NoError(t, err)

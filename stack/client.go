@@ -40,10 +40,12 @@ func New(ep Endpoint) *Client {
 	// resty's own transport keeps three idle connections and opens a new one for every sixth
 	// request of 64 clients; net/http's keeps two.
 	transport := &http.Transport{DialContext: dialer.DialContext, MaxIdleConnsPerHost: 256, IdleConnTimeout: 90 * time.Second}
-	hc := &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	hc := &http.Client{Transport: transport, CheckRedirect: noRedirect}
 	rest := resty.NewWithClient(hc).SetRetryCount(0).SetDisableWarn(true).SetLogger(silent{})
 	return &Client{endpoint: ep, rest: rest, http: hc}
 }
+
+func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 // silent drops what resty would print: everything it has to say is in the error it returns.
 type silent struct{}

@@ -36,7 +36,10 @@ func (f *fake) attach(w http.ResponseWriter, q *http.Request) {
 	defer e.release(readOnly)
 	if c, err := websocket.Accept(w, q, nil); err == nil {
 		defer c.CloseNow()
-		e.play(c.CloseRead(f.ctx), c)
+		ctx, done := e.listen(f.ctx, c, readOnly)
+		e.play(ctx, c)
+		_ = c.CloseNow()
+		<-done // what it sent comes before what the next one sends
 	}
 }
 

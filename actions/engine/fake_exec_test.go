@@ -36,6 +36,7 @@ type fakeExec struct {
 	attached   bool // by somebody who may write
 	forgotten  bool // deleted
 	rows, cols int
+	in         fakeInput
 }
 
 type chunk struct {
@@ -68,7 +69,7 @@ func (f *fake) exec(q *http.Request, b *fakeBox) (int, any) {
 	b.org.execs++
 	f.serial++
 	e := &fakeExec{f: f, id: fmt.Sprintf("%08x-0000-4000-8000-000000000000", f.serial), box: b, dir: req.Dir, env: req.Env, tty: req.TTY,
-		dead: make(chan struct{}), over: make(chan struct{}), more: make(chan struct{}), rows: 24, cols: 80}
+		dead: make(chan struct{}), over: make(chan struct{}), more: make(chan struct{}), rows: 24, cols: 80, in: fakeInput{came: make(chan struct{}, 1)}}
 	f.execs[e.id] = e
 	f.print("exec started box_id=%s execution_id=%s", b.id, e.id)
 	f.work.Go(func() { e.run(strings.Split(req.Args[1], "\n")) })
@@ -245,7 +246,7 @@ var (
 	sleepLine = regexp.MustCompile(`^sleep ([0-9.]+)$`)
 	echoLine  = regexp.MustCompile(`^echo "(.*)"$`)
 	watchLine = regexp.MustCompile(`^while .*echo "(.*)\$s"; p=\$s; .*sleep ([0-9.]+); done$`)
-	awkLine   = regexp.MustCompile(`^awk 'BEGIN\{h=(\d+);for\(i=(\d+);i<=(\d+);i\+\+\)\{h=\(h\*31\+i\*7\)%999983;printf "(.*) %06d %06d\\n",i,h\}\}'$`)
+	awkLine   = regexp.MustCompile(`^awk 'BEGIN\{h=(\d+);for\(i=(\d+);i<=(\d+);i\+\+\)\{h=\(h\*31\+i\*7\)%999983;printf "(.*) %06d %06d(.*)\\n",i,h\}\}'$`)
 )
 
 func (e *fakeExec) command(line string) {
@@ -278,6 +279,7 @@ func (e *fakeExec) command(line string) {
 		e.mu.Lock()
 		e.deaf = true
 		e.mu.Unlock()
+	case e.reads(line):
 	case strings.HasPrefix(line, "n="):
 		_, _ = fmt.Sscanf(line, "n=%d;", &e.laps)
 	case line == "":
@@ -304,7 +306,7 @@ func (e *fakeExec) output(command string) string {
 	var b strings.Builder
 	for i := from; i <= to; i++ {
 		h = (h*31 + i*7) % 999983
-		fmt.Fprintf(&b, "%s %06d %06d\n", m[4], i, h)
+		fmt.Fprintf(&b, "%s %06d %06d%s\n", m[4], i, h, m[5])
 	}
 	return b.String()
 }

@@ -78,7 +78,7 @@ func startFake(t testing.TB, seed uint64, h hooks) *fake {
 	ctx, cancel := context.WithCancel(context.Background())
 	f := &fake{t: t, ctx: ctx, hooks: h, rnd: rand.New(rand.NewPCG(seed, 2)), boxes: map[string]*fakeBox{}, names: map[string]*fakeBox{}, orgs: map[string]*fakeOrg{fakeKey: {}, fakeOther: {}},
 		execs: map[string]*fakeExec{}, left: map[string]bool{},
-		limits: model.Limits{Call: time.Minute, Resolve: 30 * time.Second, Grace: 20 * time.Millisecond, Converge: 30 * time.Second, Stall: time.Second}}
+		limits: model.Limits{Call: time.Minute, Resolve: 30 * time.Second, Grace: 20 * time.Millisecond, Converge: 30 * time.Second, Slot: 30 * time.Second, Stall: time.Second}}
 	mux := http.NewServeMux()
 	route := func(op, pattern string, handle func(q *http.Request) (int, any)) {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, q *http.Request) { f.serve(op, w, q, handle) })

@@ -57,10 +57,13 @@ func quieter(p model.Plan, seed int64) model.Plan {
 	}
 	p = p.Clone()
 	for i, s := range p.Steps {
-		for _, stream := range []string{"stdout", "stderr"} {
+		for _, stream := range []string{"stdout", "stderr", "stdin"} {
 			if s.Args.Int(stream) > 60 {
 				p.Steps[i].Args = p.Steps[i].Args.With(stream, "60")
 			}
+		}
+		if s.Args.Has("slow") {
+			p.Steps[i].Args = p.Steps[i].Args.With("slow", "10ms")
 		}
 	}
 	return p

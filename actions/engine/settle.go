@@ -60,6 +60,10 @@ func (r *run) awaitExecs(ctx context.Context, env *actions.Env) {
 		if start.Op != model.OpExec || start.Outcome != model.OK || endSeen(calls, start.Exec) {
 			continue
 		}
+		if start.Payload.Stdin > 0 && !inputEnded(calls, start.Exec) {
+			env.Kill(ctx, start.Exec) // it waits for the end of an input that nobody sends any more
+			continue
+		}
 		deadline := time.Duration(start.Return) + start.Payload.Within(env.Limits.Grace) + env.Limits.Resolve
 		for wait := 5 * time.Millisecond; ; wait = min(2*wait, 200*time.Millisecond) {
 			c := env.Info(ctx, start.Exec)
@@ -76,6 +80,14 @@ func (r *run) awaitExecs(ctx context.Context, env *actions.Env) {
 func endSeen(calls []model.Call, ref model.Ref) bool {
 	return slices.ContainsFunc(calls, func(c model.Call) bool {
 		return c.Exec == ref && (c.Op == model.OpInfo && (c.View.Terminal() || c.Status == 404) || c.Op == model.OpKill && c.Outcome == model.OK)
+	})
+}
+
+// inputEnded reports whether some session has told exec ref for sure that its input is over. What was
+// sent just before a connection was cut may be lost.
+func inputEnded(calls []model.Call, ref model.Ref) bool {
+	return slices.ContainsFunc(calls, func(c model.Call) bool {
+		return c.Exec == ref && c.Attach.EndedInput()
 	})
 }
 

@@ -30,7 +30,7 @@ func (n nowhere) Exclusive() bool              { return true }
 func (n nowhere) ExecLogged() bool             { return false }
 func (n nowhere) Dead() <-chan error           { return nil }
 func (n nowhere) Limits() model.Limits {
-	return model.Limits{Call: time.Second, Resolve: time.Second, Converge: time.Second, Stall: time.Second}
+	return model.Limits{Call: time.Second, Resolve: time.Second, Converge: time.Second, Slot: time.Second, Stall: time.Second}
 }
 
 func (n nowhere) Residue(context.Context) ([]model.Residue, bool, error) { return nil, false, nil }

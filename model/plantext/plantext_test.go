@@ -35,7 +35,7 @@ func TestParse_ErrorsNameThePlaceAndTheMend(t *testing.T) {
 		"a: create":                          `create makes a box, like b1: write "b1 = create"`,
 		"a: b1 = get b2":                     "get makes nothing that b1 could name",
 		"a: list b1":                         "list acts on nothing",
-		"a: e1 = exec b1 stdout=x":           "column 17: stdout=x: want a whole number from 1 to 5000",
+		"a: e1 = exec b1 stdout=x":           "column 17: stdout=x: want a whole number from 1 to 200000",
 		"a: e1 = exec b1 stdout=1 stdout=2":  "stdout is given twice",
 		"a: get b1 gap=-1ms":                 "gap=-1ms is not a positive duration",
 		"a: get b1 after=x":                  "after=x does not name a box or an exec",

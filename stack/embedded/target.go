@@ -16,7 +16,7 @@ import (
 
 // limits are the deadlines of the embedded stack. Everything takes milliseconds here; the rest is
 // slack for a machine that is busy with something else.
-var limits = model.Limits{Call: 40 * time.Second, Resolve: 4 * time.Second, Grace: 250 * time.Millisecond, Converge: 4 * time.Second, Stall: 400 * time.Millisecond}
+var limits = model.Limits{Call: 40 * time.Second, Resolve: 4 * time.Second, Grace: 250 * time.Millisecond, Converge: 4 * time.Second, Slot: 4 * time.Second, Stall: 400 * time.Millisecond}
 
 // runnerUnit is the identifier under which the runner logs.
 const runnerUnit = "boxlite-runner"

@@ -33,7 +33,7 @@ type Config struct {
 
 // limits are generous: a create waits up to 30 s for its box to boot, and the caller must wait
 // longer than the server does.
-var limits = model.Limits{Call: 75 * time.Second, Resolve: 20 * time.Second, Grace: 2 * time.Second, Converge: 40 * time.Second, Stall: 2 * time.Second}
+var limits = model.Limits{Call: 75 * time.Second, Resolve: 20 * time.Second, Grace: 2 * time.Second, Converge: 40 * time.Second, Slot: 15 * time.Second, Stall: 2 * time.Second}
 
 // answerLimit is how long the stack may take to say who we are; a variable for tests only.
 var answerLimit = 10 * time.Second

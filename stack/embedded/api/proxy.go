@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
@@ -64,12 +65,35 @@ func (s *Server) newProxy() *httputil.ReverseProxy {
 			MaxIdleConns: 256, MaxIdleConnsPerHost: 256,
 			IdleConnTimeout:    90 * time.Second,
 			DisableCompression: true, // bodies pass as they are
+			DialContext:        dialRunner,
 		},
 		FlushInterval:  -1,
 		ModifyResponse: s.fromRunner,
 		ErrorHandler:   s.proxyFailed,
 		ErrorLog:       zap.NewStdLog(s.log),
 	}
+}
+
+// streamBuffer is how much the kernel may hold of a stream on each side of the proxy, in bytes. By
+// itself it would hold megabytes for a caller that does not read, and the runner would never notice.
+const streamBuffer = 128 << 10
+
+// boundBuffers bounds what the kernel holds for a caller.
+func boundBuffers(ctx context.Context, c net.Conn) context.Context {
+	if tcp, ok := c.(*net.TCPConn); ok {
+		_ = tcp.SetWriteBuffer(streamBuffer)
+	}
+	return ctx
+}
+
+// dialRunner connects to the runner and bounds what the kernel holds of its answers.
+func dialRunner(ctx context.Context, network, addr string) (net.Conn, error) {
+	dialer := &net.Dialer{Timeout: 10 * time.Second}
+	c, err := dialer.DialContext(ctx, network, addr)
+	if tcp, ok := c.(*net.TCPConn); ok {
+		_ = tcp.SetReadBuffer(streamBuffer)
+	}
+	return c, err
 }
 
 func unescaped(path string) string {

@@ -69,7 +69,7 @@ func serve(ctx context.Context, in io.Reader, out io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
-	hs := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, ErrorLog: zap.NewStdLog(log)}
+	hs := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, ErrorLog: zap.NewStdLog(log), ConnContext: boundBuffers}
 	failed := make(chan error, 1)
 	go func() { failed <- hs.Serve(ln) }()
 	log.Info("listening", zap.String("addr", ln.Addr().String()), zap.String("bugs", cfg.Bugs))

@@ -37,9 +37,11 @@ type session struct {
 	ping     time.Duration
 	tcp      net.Conn
 
-	closing atomic.Bool  // our Close has been or is about to be sent
-	busy    atomic.Bool  // the reader waits for the command to take its input
-	seen    atomic.Int64 // when the caller last gave a sign of life, in Unix nanoseconds
+	closing  atomic.Bool // our Close has been or is about to be sent
+	busy     atomic.Bool // the reader waits for the command to take its input
+	vanished bool        // the caller went without a Close; valid once the reader is done
+
+	seen atomic.Int64 // when the caller last gave a sign of life, in Unix nanoseconds
 }
 
 // attach serves GET attach. The slot is claimed before the upgrade, so that the loser gets a real
@@ -63,7 +65,12 @@ func (r *Runner) attach(w http.ResponseWriter, req *http.Request) error {
 	if err := e.claim(readOnly); err != nil {
 		return err
 	}
-	defer e.release(readOnly)
+	stuck := false // seeded bug slot-stuck
+	defer func() {
+		if !stuck {
+			e.release(readOnly)
+		}
+	}()
 
 	live := e.out.tail()
 	s := &session{e: e, readOnly: readOnly, log: r.log, ping: r.cfg.ping}
@@ -83,7 +90,8 @@ func (r *Runner) attach(w http.ResponseWriter, req *http.Request) error {
 	if !r.cfg.bugs.Has(bugs.ReplayDup) {
 		live = cursor{}
 	}
-	s.run(r.ctx, live)
+	exited := s.run(r.ctx, live)
+	stuck = r.cfg.bugs.Has(bugs.SlotStuck) && exited && s.vanished
 	return nil
 }
 
@@ -112,8 +120,22 @@ func (e *execution) claim(readOnly bool) error {
 	case e.writer:
 		return errorf(http.StatusConflict, "execution %s already attached", e.id)
 	default:
-		e.writer = true
+		e.writer = !e.bugs.Has(bugs.DoubleAttach)
 	}
+	return nil
+}
+
+// occupy takes the slot for double-attach, once the caller has answered a ping.
+func (s *session) occupy(ctx context.Context) error {
+	if s.readOnly || !s.e.bugs.Has(bugs.DoubleAttach) {
+		return nil
+	}
+	if err := s.conn.Ping(ctx); err != nil {
+		return err
+	}
+	s.e.mu.Lock()
+	defer s.e.mu.Unlock()
+	s.e.writer = true
 	return nil
 }
 
@@ -128,8 +150,8 @@ func (e *execution) release(readOnly bool) {
 	e.alone = time.Now()
 }
 
-// run serves the caller until it goes or the execution ends.
-func (s *session) run(shutdown context.Context, live cursor) {
+// run serves the caller until it goes or the execution ends. It reports whether the exit was sent.
+func (s *session) run(shutdown context.Context, live cursor) bool {
 	ctx, cancel := context.WithCancel(shutdown)
 	defer cancel()
 	defer context.AfterFunc(shutdown, func() {
@@ -143,7 +165,11 @@ func (s *session) run(shutdown context.Context, live cursor) {
 	}()
 	go s.keepAlive(ctx)
 
-	if err := s.write(ctx, live); err == nil {
+	err := s.occupy(ctx)
+	if err == nil {
+		err = s.write(ctx, live)
+	}
+	if err == nil {
 		s.bye(websocket.StatusNormalClosure, "")
 	} else if errors.Is(err, errEvicted) {
 		s.bye(websocket.StatusGoingAway, "")
@@ -154,6 +180,7 @@ func (s *session) run(shutdown context.Context, live cursor) {
 	}
 	cancel()
 	<-readerDone
+	return err == nil
 }
 
 // bye sends Close and waits up to 5 s for the caller's Close, or for it to hang up. Only then may
@@ -212,6 +239,10 @@ func (s *session) write(ctx context.Context, live cursor) error {
 }
 
 func (s *session) sendAll(ctx context.Context, frames [][]byte) error {
+	if s.e.bugs.Has(bugs.SlowReaderStall) {
+		s.e.box.fanout.Lock()
+		defer s.e.box.fanout.Unlock()
+	}
 	for _, f := range frames {
 		if err := s.send(ctx, websocket.MessageBinary, f); err != nil {
 			return err

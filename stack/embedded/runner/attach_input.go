@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
+	"syscall"
 
 	"github.com/coder/websocket"
 )
@@ -23,6 +25,7 @@ func (s *session) read(ctx context.Context) {
 		// No deadline and no cancellation here: either would end the connection both ways.
 		kind, p, err := s.conn.Read(context.Background())
 		if err != nil {
+			s.vanished = errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET)
 			return
 		}
 		s.alive()

@@ -40,6 +40,8 @@ type box struct {
 	started  atomic.Int64 // executions that were started
 	failed   atomic.Int64 // executions that could not start
 	received atomic.Int64 // bytes of input
+
+	fanout sync.Mutex // seeded bug slow-reader-stall; the clean stack never touches it
 }
 
 // boxRun is one run of a box, from a start to the stop, death or destruction that ends it.

@@ -1,10 +1,12 @@
 package runner
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -66,6 +68,9 @@ func (r *Runner) newExecution(b *box, run *boxRun, req execRequest, proc *sandbo
 		done:    make(chan struct{}),
 	}
 	e.in = newStdin(proc.Stdin, req.TTY, e.done)
+	if r.cfg.bugs.Has(bugs.StdinEOFOvertakes) {
+		e.in.over = make(chan struct{}, 1)
+	}
 	e.out.consume = r.cfg.bugs.Has(bugs.AttachLoss)
 	e.out.alias = r.cfg.bugs.Has(bugs.OutputBleed)
 	if r.cfg.bugs.Has(bugs.StdoutRace) {
@@ -103,6 +108,10 @@ func (e *execution) pump(id streamID, f *os.File) {
 
 // deliver hands p to the output. p belongs to the pump.
 func (e *execution) deliver(id streamID, p []byte) {
+	if e.bugs.Has(bugs.SlowReaderStall) {
+		e.box.fanout.Lock()
+		defer e.box.fanout.Unlock()
+	}
 	switch {
 	case e.bugs.Has(bugs.StdoutRace):
 		e.late.add(&e.out, id, p)
@@ -111,6 +120,10 @@ func (e *execution) deliver(id streamID, p []byte) {
 		n := copy(*buf, p)
 		e.out.append(id, (*buf)[:n]) // keeps the slice, which the next user of the pool writes to
 		scratch.Put(buf)
+	case e.bugs.Has(bugs.UTF8Mangled):
+		for chunk := range slices.Chunk(p, guestChunk) {
+			e.out.append(id, bytes.ToValidUTF8(chunk, []byte("\uFFFD")))
+		}
 	default:
 		e.out.append(id, p)
 	}

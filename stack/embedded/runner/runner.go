@@ -83,6 +83,10 @@ func (r *Runner) Addr() string { return r.listener.Addr().String() }
 
 func (r *Runner) boxesDir() string { return filepath.Join(r.cfg.Dir, "boxes") }
 
+// sendBuffer is how much the kernel may take from us for a caller that does not read, in bytes. By
+// itself it would take megabytes, all of which the caller would get late.
+const sendBuffer = 128 << 10
+
 // connKey is the context key of the connection a request came on.
 type connKey struct{}
 
@@ -96,6 +100,9 @@ func (r *Runner) serve() {
 		ReadHeaderTimeout: 10 * time.Second,
 		ErrorLog:          zap.NewStdLog(r.log),
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			if b, ok := c.(interface{ SetWriteBuffer(int) error }); ok {
+				_ = b.SetWriteBuffer(sendBuffer)
+			}
 			return context.WithValue(ctx, connKey{}, c)
 		},
 	}

@@ -32,6 +32,9 @@ func (r *Runner) admit(b *box) (*boxRun, error) {
 // scratch is the pool of output-bleed: buffers that are handed on and given back at once.
 var scratch = sync.Pool{New: func() any { b := make([]byte, 32<<10); return &b }}
 
+// guestChunk is the size of the chunks in which BoxLite's guest sends output; utf8-mangled decodes each.
+const guestChunk = 1 << 10
+
 // eventQueue is the hop of stdout-race: output travels as events that a loop delivers in batches,
 // as between BoxLite's native library and its Go bindings, while the exit takes the short way.
 type eventQueue struct {
