@@ -124,7 +124,7 @@ func TestPoll_WaitsForWorkAndEndsInTime(t *testing.T) {
 	r := admitted(t, g.api)
 	require.NoError(t, <-found)
 	require.Len(t, got.Jobs, 1, "a poll whose caller left does not swallow the job")
-	require.Equal(t, jobJSON{r.job.id, createBox, r.id, payloadJSON{Image: defaultImage}}, got.Jobs[0])
+	require.Equal(t, jobJSON{r.job.id, createBox, r.id, payloadJSON{Name: r.name, Image: defaultImage}}, got.Jobs[0])
 
 	for _, bad := range []map[string]any{{}, {"runner_url": "http://r", "max": 0}, {"runner_url": "r", "max": 1}, {"runner_url": "http://r", "max": 1, "wait_ms": 1e6}} {
 		require.ErrorContains(t, g.runner.post(t.Context(), "/runner/jobs/poll", bad, nil), "400")
