@@ -13,7 +13,7 @@ type metrics struct{}
 var _ = register(metrics{})
 
 func (metrics) Spec() *model.Spec {
-	return &model.Spec{Name: "metrics", Doc: "read the metrics of a box, which must not wake it", On: 'b', Weight: 2,
+	return &model.Spec{Name: "metrics", Doc: "read the metrics of a box, which must not wake it", On: 'b', Weight: 3,
 		Args: []model.ArgSpec{{Name: "of", Doc: "org = those of the organization instead", Check: oneOf("org")}}}
 }
 
@@ -21,11 +21,11 @@ func (metrics) Ready(b model.Belief) bool { return len(b.Boxes) > 0 }
 
 func (metrics) Draw(src model.Source, b model.Belief) model.Step {
 	want := model.AnyState
-	if model.Chance(src, 40) {
+	if model.Chance(src, 50) {
 		want = model.Stopped // the one that a look could wake
 	}
 	s := model.Step{Action: "metrics", On: pickBox(src, b, want)}
-	if model.Chance(src, 35) {
+	if model.Chance(src, 25) {
 		s.Args = args("of", "org")
 	}
 	return s

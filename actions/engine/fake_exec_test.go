@@ -84,7 +84,7 @@ func (f *fake) onExec(handle func(q *http.Request, e *fakeExec) (int, any)) func
 	return func(q *http.Request) (int, any) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		if b := f.find(q); b == nil || b.org != f.orgs[key(q)] {
+		if f.box(q) == nil {
 			return 404, flat(q, 404, "not_found", "box not found: "+q.PathValue("box"))
 		}
 		e := f.lookup(q)
@@ -98,7 +98,7 @@ func (f *fake) onExec(handle func(q *http.Request, e *fakeExec) (int, any)) func
 // lookup finds the exec of a request; the caller holds the mutex.
 func (f *fake) lookup(q *http.Request) *fakeExec {
 	e := f.execs[q.PathValue("exec")]
-	if e == nil || !slices.Contains([]string{e.box.id, e.box.name}, q.PathValue("box")) || e.box.removed {
+	if e == nil || e.box != f.box(q) || e.box.removed {
 		return nil
 	}
 	return e

@@ -1,10 +1,12 @@
 package engine_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"chaos/stack"
 )
@@ -36,6 +38,17 @@ func (f *fake) org(q *http.Request) *fakeOrg {
 		return nil
 	}
 	return f.orgs[key(q)]
+}
+
+// box returns the box that a request names by id or name, nil if its sender has none such. The caller
+// holds the mutex.
+func (f *fake) box(q *http.Request) *fakeBox {
+	org := f.orgs[key(q)]
+	b := cmp.Or(f.boxes[q.PathValue("box")], f.names[fmt.Sprintf("%p %s", org, q.PathValue("box"))])
+	if b == nil || b.org != org {
+		return nil
+	}
+	return b
 }
 
 // Lease hands out an organization of its own, unless the fake is shared.
@@ -71,4 +84,56 @@ func (f *fake) orgMetrics(q *http.Request) (int, any) {
 	}
 	return 200, map[string]any{"boxes_created_total": org.created, "boxes_failed_total": 0, "boxes_stopped_total": org.stopped,
 		"num_running_boxes": running, "total_commands_executed": org.execs, "total_exec_errors": org.refused}
+}
+
+func (f *fake) create(q *http.Request) (int, any) {
+	req := decode[struct {
+		Image, Name string
+		CPUs        *int `json:"cpus"`
+		Memory      *int `json:"memory_mib"`
+	}](q)
+	switch {
+	case req.CPUs != nil && (*req.CPUs < 1 || *req.CPUs > 32), req.Memory != nil && *req.Memory < 256, req.Name == "", req.Image != "alpine:latest":
+		return 400, flat(q, 400, "invalid_argument", "that is no box")
+	}
+	f.pause()
+	f.mu.Lock()
+	org := f.orgs[key(q)]
+	name := fmt.Sprintf("%p %s", org, req.Name)
+	if f.names[name] != nil {
+		defer f.mu.Unlock()
+		return 409, flat(q, 409, "already_exists", "Box with name "+req.Name+" already exists")
+	}
+	if org.limit > 0 && org.boxes >= org.limit {
+		defer f.mu.Unlock()
+		return 429, flat(q, 429, "resource_exhausted", "no more boxes")
+	}
+	f.serial++
+	b := &fakeBox{id: fmt.Sprintf("Box%09d", f.serial), name: req.Name, org: org, cpus: 1, memory: 1024, made: time.Now(), status: "configured", settled: make(chan struct{}),
+		fakeHome: fakeHome{map[string]string{}, map[string]bool{}}}
+	if req.CPUs != nil {
+		b.cpus = *req.CPUs
+	}
+	if req.Memory != nil && f.chance(50) {
+		b.memory = *req.Memory
+	} else if req.Memory != nil {
+		b.memory = (*req.Memory + 1023) / 1024 * 1024
+	}
+	org.boxes++
+	org.created++
+	f.boxes[b.id], f.names[name] = b, b
+	f.mu.Unlock()
+	if f.hooks.midway != nil {
+		f.hooks.midway(b)
+	}
+	f.pause()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.left[b.id] = true
+	f.print("Executing job job_id=%d job_type=CREATE_BOX resource_type=box resource_id=%s", f.serial, b.id)
+	f.print("created box id=core%s name=%s image=%s", b.id, b.id, req.Image)
+	f.print("Job completed successfully job_id=%d job_type=CREATE_BOX resource_type=box resource_id=%s", f.serial, b.id)
+	b.status = "running"
+	close(b.settled)
+	return 201, b.json()
 }

@@ -1,7 +1,6 @@
 package engine_test
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -238,20 +237,13 @@ func flat(q *http.Request, status int, code, message string) any {
 
 func short(message string) any { return map[string]string{"error": message} }
 
-// find looks up the box of a request by its id or by its name among those of the caller; the caller
-// holds the mutex.
-func (f *fake) find(q *http.Request) *fakeBox {
-	return cmp.Or(f.boxes[q.PathValue("box")], f.names[fmt.Sprintf("%p %s", f.orgs[key(q)], q.PathValue("box"))])
-}
-
 // onBox looks up the box of a request and handles it under the mutex.
 func (f *fake) onBox(handle func(q *http.Request, b *fakeBox) (int, any)) func(q *http.Request) (int, any) {
 	return func(q *http.Request) (int, any) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		org := f.orgs[key(q)]
-		b := f.find(q)
-		if b == nil || b.org != org {
+		b := f.box(q)
+		if b == nil {
 			return 404, flat(q, 404, "not_found", "box not found: "+q.PathValue("box"))
 		}
 		return handle(q, b)
@@ -267,58 +259,6 @@ func decode[T any](q *http.Request) (out T) {
 	data, _ := io.ReadAll(q.Body)
 	_ = json.Unmarshal(data, &out)
 	return out
-}
-
-func (f *fake) create(q *http.Request) (int, any) {
-	req := decode[struct {
-		Image, Name string
-		CPUs        *int `json:"cpus"`
-		Memory      *int `json:"memory_mib"`
-	}](q)
-	switch {
-	case req.CPUs != nil && (*req.CPUs < 1 || *req.CPUs > 32), req.Memory != nil && *req.Memory < 256, req.Name == "", req.Image != "alpine:latest":
-		return 400, flat(q, 400, "invalid_argument", "that is no box")
-	}
-	f.pause()
-	f.mu.Lock()
-	org := f.orgs[key(q)]
-	name := fmt.Sprintf("%p %s", org, req.Name)
-	if f.names[name] != nil {
-		defer f.mu.Unlock()
-		return 409, flat(q, 409, "already_exists", "Box with name "+req.Name+" already exists")
-	}
-	if org.limit > 0 && org.boxes >= org.limit {
-		defer f.mu.Unlock()
-		return 429, flat(q, 429, "resource_exhausted", "no more boxes")
-	}
-	f.serial++
-	b := &fakeBox{id: fmt.Sprintf("Box%09d", f.serial), name: req.Name, org: org, cpus: 1, memory: 1024, made: time.Now(), status: "configured", settled: make(chan struct{}),
-		fakeHome: fakeHome{map[string]string{}, map[string]bool{}}}
-	if req.CPUs != nil {
-		b.cpus = *req.CPUs
-	}
-	if req.Memory != nil && f.chance(50) {
-		b.memory = *req.Memory
-	} else if req.Memory != nil {
-		b.memory = (*req.Memory + 1023) / 1024 * 1024
-	}
-	org.boxes++
-	org.created++
-	f.boxes[b.id], f.names[name] = b, b
-	f.mu.Unlock()
-	if f.hooks.midway != nil {
-		f.hooks.midway(b)
-	}
-	f.pause()
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.left[b.id] = true
-	f.print("Executing job job_id=%d job_type=CREATE_BOX resource_type=box resource_id=%s", f.serial, b.id)
-	f.print("created box id=core%s name=%s image=%s", b.id, b.id, req.Image)
-	f.print("Job completed successfully job_id=%d job_type=CREATE_BOX resource_type=box resource_id=%s", f.serial, b.id)
-	b.status = "running"
-	close(b.settled)
-	return 201, b.json()
 }
 
 func (f *fake) list(q *http.Request) (int, any) {

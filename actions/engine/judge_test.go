@@ -134,7 +134,7 @@ func TestJudge_ABrokenStackIsCaught(t *testing.T) {
 	young := newNursery(t, runPlans(t, 9000, 40, 28))
 	rnd := rand.New(rand.NewPCG(42, 1))
 	total, caught, named, kinds := 0, 0, 0, 0
-	for _, m := range mutations {
+	for _, m := range slices.Concat(mutations, tenantMutations) {
 		n, missed := 0, 0
 		for tries := 0; n < each && tries < 40*each; tries++ {
 			h := young.spoil(t, m, rnd)

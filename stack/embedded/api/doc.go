@@ -28,6 +28,11 @@
 // API disregards what the report says about a record that changed after that epoch, is in the
 // middle of a change, or is to be destroyed. A box that is not in the report is left alone.
 //
+// # Organizations
+//
+// The holder of the admin token opens organizations, each with a key and a limit of boxes of its own,
+// and closes them again; see organizations.go. What a closed one leaves behind is swept.
+//
 // # Rules a caller can rely on
 //
 // A state that forbids an operation is answered 400 with code invalid_state. A write that lost to
