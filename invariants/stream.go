@@ -211,11 +211,18 @@ func streamFindings(f *Facts, kinds ...Damage) []Finding {
 			}
 			out = append(out, Finding{Call: c.session, Detail: string(k) + ", " + session, State: f.stateName(c.exec.Start), Also: []*model.Call{c.exec.Start},
 				Message: fmt.Sprintf("%s of %s, %s: %s", c.stream, label(c.exec.Start), label(c.session), c.message),
-				Allowed: fmt.Sprintf("exactly the %d lines that the command wrote", c.exec.Start.Payload.Count(streamByte(c.stream))),
+				Allowed: wrote(c.exec.Start.Payload.Count(streamByte(c.stream))),
 				Got:     string(k) + ": " + c.message})
 		}
 	}
 	return out
+}
+
+func wrote(lines int) string {
+	if lines == 1 {
+		return "exactly the one line that the command wrote"
+	}
+	return fmt.Sprintf("exactly the %d lines that the command wrote", lines)
 }
 
 // firstSession is the first attach that was not refused.

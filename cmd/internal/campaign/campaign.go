@@ -138,7 +138,7 @@ func (c *Campaign) handle(ctx context.Context, f Failure, known map[model.Signat
 		Parallel: max(1, c.Config.Shrink.Parallel), Budget: c.Config.Shrink.Budget, Vocab: actions.Vocabulary{}, Focus: boxesOf(f),
 		OnBetter: func(p shrink.Progress) {
 			c.Events.Better(f, p)
-			what := fmt.Sprintf("%d steps to %d so far", len(f.Plan.Steps), len(p.Plan.Steps))
+			what := fmt.Sprintf("%s to %d so far", steps(len(f.Plan.Steps)), len(p.Plan.Steps))
 			if err := c.save(finding, c.newCase(f, p.Plan, p.Certificate, what)); err != nil && saveErr == nil {
 				saveErr = err
 			}
@@ -180,9 +180,9 @@ func (c *Campaign) finish(ctx context.Context, finding *Finding, known map[model
 	if !res.Flaky && !samePlan(res.Reliable.Plan, end.Plan) {
 		// A repro that fails half the time is worth more than one a step shorter that hardly ever does.
 		end = res.Reliable
-		other = fmt.Sprintf("%d steps, %s: %s", len(res.Shortest.Plan.Steps), res.Shortest.Certificate, strings.ReplaceAll(strings.TrimSpace(plantext.Print(res.Shortest.Plan)), "\n", "; "))
+		other = fmt.Sprintf("%s, %s: %s", steps(len(res.Shortest.Plan.Steps)), res.Shortest.Certificate, strings.ReplaceAll(strings.TrimSpace(plantext.Print(res.Shortest.Plan)), "\n", "; "))
 	}
-	what := fmt.Sprintf("%d steps to %d in %d runs", len(f.Plan.Steps), len(end.Plan.Steps), res.Executions)
+	what := fmt.Sprintf("%s to %d in %d runs", steps(len(f.Plan.Steps)), len(end.Plan.Steps), res.Executions)
 	if res.Flaky {
 		what = fmt.Sprintf("not shrunk: it failed in %d of %d runs, which cannot be told from noise", end.Certificate.Failures, end.Certificate.Runs)
 	} else if res.Interrupted {
@@ -210,6 +210,13 @@ func (c *Campaign) finish(ctx context.Context, finding *Finding, known map[model
 		finding.Small = small
 	}
 	return err
+}
+
+func steps(n int) string {
+	if n == 1 {
+		return "1 step"
+	}
+	return fmt.Sprintf("%d steps", n)
 }
 
 // again performs p until it fails with sig, a few times at most, to have a history of the minimal plan.

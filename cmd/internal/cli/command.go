@@ -61,17 +61,30 @@ func (f *stackFlags) keyNeeded() string {
 	if f.stack == "embedded" || f.apiKey() == "" {
 		return ""
 	}
+	if f.otherAPIKey() != "" {
+		return "needs the API keys in " + keyVariable + " and " + otherKeyVariable
+	}
 	return "needs the API key in " + keyVariable
 }
 
-// keyVariable is where the key of a stack given by URL comes from when --key is not given.
-const keyVariable = "BOXLITE_API_KEY"
+// Where the keys of a stack given by URL come from when --key and --other-key are not given.
+const (
+	keyVariable      = "BOXLITE_API_KEY"
+	otherKeyVariable = "BOXLITE_OTHER_API_KEY"
+)
 
 func (f *stackFlags) apiKey() string {
 	if f.key != "" {
 		return f.key
 	}
 	return os.Getenv(keyVariable)
+}
+
+func (f *stackFlags) otherAPIKey() string {
+	if f.otherKey != "" {
+		return f.otherKey
+	}
+	return os.Getenv(otherKeyVariable)
 }
 
 // replayCommand is what to type to see the case fail again.

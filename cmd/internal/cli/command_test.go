@@ -50,6 +50,7 @@ func TestReplayCommand_CanBePasted(t *testing.T) {
 
 func TestKeyNeeded_SaysSoAndNeverTellsIt(t *testing.T) {
 	t.Setenv(keyVariable, "")
+	t.Setenv(otherKeyVariable, "")
 	embedded, open, closed := stackFlags{stack: "embedded"}, stackFlags{stack: "http://127.0.0.1:1"}, stackFlags{stack: "http://127.0.0.1:1", key: "secret"}
 	require.Empty(t, embedded.keyNeeded())
 	require.Empty(t, open.keyNeeded())
@@ -57,6 +58,8 @@ func TestKeyNeeded_SaysSoAndNeverTellsIt(t *testing.T) {
 	t.Setenv(keyVariable, "secret")
 	require.Empty(t, embedded.keyNeeded())
 	require.Equal(t, closed.keyNeeded(), open.keyNeeded())
+	closed.otherKey = "other secret"
+	require.Equal(t, "needs the API keys in BOXLITE_API_KEY and BOXLITE_OTHER_API_KEY", closed.keyNeeded())
 	f := twoSidedFlags{corpus: "my cases"}
 	again := f.againCommand(closed, stackFlags{stack: "embedded", bugs: "stdout-race, exit-zero"}, "x")
 	require.True(t, strings.HasSuffix(again, " two-sided --base http://127.0.0.1:1 --candidate 'embedded --bug exit-zero,stdout-race' --corpus 'my cases' x"), again)

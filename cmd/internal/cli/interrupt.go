@@ -11,6 +11,10 @@ import (
 	"chaos/cmd/internal/campaign"
 )
 
+// echoTime is how long a signal may be one more copy of the first Ctrl-C: the terminal sends it to
+// everybody in the foreground, and some programs that start others pass on their own besides.
+const echoTime = 100 * time.Millisecond
+
 // interruptible returns a context that ends with the first Ctrl-C or SIGTERM; work then ends in good
 // order. The second one ends the program at once, with 128 and the number of the signal.
 func (a *app) interruptible() (ctx context.Context, stop func()) {
@@ -26,7 +30,15 @@ func (a *app) interruptible() (ctx context.Context, stop func()) {
 		// Nothing waits for a terminal that does not take what is written.
 		go fmt.Fprintf(a.err, "chaos: stopping, cleaning up (%s at most); Ctrl-C again to quit now\n", campaign.CleanupLimit)
 		cancel()
-		s := <-signals
+		echo := time.After(echoTime)
+		var s os.Signal
+		for s == nil {
+			select {
+			case <-echo:
+				s = <-signals
+			case <-signals:
+			}
+		}
 		said := make(chan struct{})
 		go func() {
 			fmt.Fprintln(a.err, "chaos: quit"+a.leftovers())

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -50,41 +51,46 @@ const silenceWorthTelling = 15 * time.Second
 func (p *progress) line() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	c := p.stats.Snapshot()
-	s := fmt.Sprintf("%s  %s · %s · %s · overlap %s · %s", report.Clock(time.Since(p.began)),
-		report.Count(c.Plans, "plan"), report.Count(c.Steps, "step"), report.Count(c.Execs, "exec"), report.Percent(c.Overlap()), report.Count(p.findings, "finding"))
-	left := p.flags.duration - time.Since(p.began)
-	switch {
-	case p.ended():
-		s += " · stopping"
-	case p.flags.duration > 0 && left > 0:
-		s += " · " + report.Clock(left) + " left"
-	case p.flags.duration > 0:
-		s += " · time is up"
-	case p.flags.plans > 0:
-		s += fmt.Sprintf(" · %s left", report.Count(max(0, p.flags.plans-c.Plans), "plan"))
-	}
+	// The terminal may be narrow: what matters comes first.
+	parts := []string{report.Clock(time.Since(p.began))}
+	parts = append(parts, p.left()...)
 	if p.doing != "" {
-		s += " · " + p.doing
+		parts = append(parts, p.doing)
 	}
-	return s + p.silence(left)
+	c := p.stats.Snapshot()
+	parts = append(parts, report.Count(p.findings, "finding"), report.Count(c.Plans, "plan"), report.Count(c.Steps, "step"), report.Count(c.Execs, "exec"),
+		"overlap "+report.Percent(c.Overlap()))
+	return strings.Join(parts, " · ")
 }
 
-// silence says that nothing comes to an end, if so.
-func (p *progress) silence(left time.Duration) string {
+// left says how much is still to come, and what holds it up.
+func (p *progress) left() []string {
+	left := p.flags.duration - time.Since(p.began)
+	var out []string
+	over := true
+	switch {
+	case p.ended():
+		out = append(out, "stopping")
+	case p.flags.duration > 0 && left <= 0:
+		out = append(out, "time is up")
+	case p.flags.duration > 0:
+		over = false
+		out = append(out, report.Clock(left)+" left")
+	default:
+		over = false
+		out = append(out, report.Count(max(0, p.flags.plans-p.stats.Snapshot().Plans), "plan")+" left")
+	}
 	if p.rig == nil {
-		return ""
+		return out
 	}
-	quiet, plans := p.rig.Silence()
-	switch over := p.ended() || p.flags.duration > 0 && left < 0; {
+	switch quiet, plans := p.rig.Silence(); {
 	case plans == 0:
-		return ""
 	case over && p.doing == "":
-		return fmt.Sprintf(" · cleaning up after %s, %s at most", report.Count(plans, "plan"), campaign.CleanupLimit)
+		out = append(out, fmt.Sprintf("cleaning up after %s, %s at most", report.Count(plans, "plan"), campaign.CleanupLimit))
 	case quiet > silenceWorthTelling:
-		return fmt.Sprintf(" · no plan has ended for %s: does the stack hang?", report.Clock(quiet))
+		out = append(out, fmt.Sprintf("no plan has ended for %s: does the stack hang?", report.Clock(quiet)))
 	}
-	return ""
+	return out
 }
 
 // Found implements campaign.Events.
@@ -134,7 +140,9 @@ func (p *progress) Saved(f *campaign.Finding) {
 	}
 	printCase(p.app.out, f.Case)
 	if f.Small != nil {
-		report.Happened(p.app.out, "what", *f.Small, f.Case.Plan)
+		v := *f.Small
+		v.Steps = nil // the plan stands above
+		report.Happened(p.app.out, "what", v, f.Case.Plan)
 	}
 	if f.Path == "" {
 		return

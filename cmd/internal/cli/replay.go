@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -200,7 +202,7 @@ func (a *app) replayGroup(ctx context.Context, f replayFlags, cases []*corpus.Ca
 		stop := func() {}
 		if !f.quiet {
 			stop = a.line.show(func() string {
-				return fmt.Sprintf("%s  replaying %d of %d on %s: %s · %d of about %s", report.Clock(time.Since(began)), *done, len(cases), st.target.Describe(), c.Name,
+				return fmt.Sprintf("%s · replaying %d of %d on %s: %s · %d of about %s", report.Clock(time.Since(began)), *done, len(cases), st.target.Describe(), c.Name,
 					runs.Load(), report.Count(corpus.RunsNeeded(c.Certificate.Low, 0), "run"))
 			})
 		}
@@ -249,9 +251,15 @@ func (a *app) sumUpReplays(f replayFlags, reports []replayed) {
 			counts = append(counts, fmt.Sprintf("%d %s", n, v))
 		}
 	}
+	stacks := map[string]bool{}
+	for _, r := range reports {
+		if r.stack != "" {
+			stacks[r.stack] = true
+		}
+	}
 	where := ""
-	if last := reports[len(reports)-1]; last.stack != "" {
-		where = " on " + last.stack
+	if len(stacks) > 0 {
+		where = " on " + strings.Join(slices.Sorted(maps.Keys(stacks)), " and ")
 	}
 	fmt.Fprintf(a.out, "\nreplayed %s%s: %s\n", report.Count(len(reports), "case"), where, strings.Join(counts, ", "))
 	for _, r := range reports {

@@ -77,7 +77,7 @@ func (a *app) shrink(ctx context.Context, f replayFlags, name string, budget tim
 	began, doing := time.Now(), atomic.Pointer[string]{}
 	doing.Store(new("shrinking: measuring how often it fails"))
 	stop := a.line.show(func() string {
-		return fmt.Sprintf("%s  %s · %s on %s", report.Clock(time.Since(began)), *doing.Load(), cs.Name, st.target.Describe())
+		return fmt.Sprintf("%s · %s · %s on %s", report.Clock(time.Since(began)), *doing.Load(), cs.Name, st.target.Describe())
 	})
 	defer stop()
 	res, err := shrink.Shrink(st.ctx, cs.Plan, st.rig.Predicate(cs.Signature), shrink.Options{Parallel: f.parallel, Budget: budget, Vocab: actions.Vocabulary{},

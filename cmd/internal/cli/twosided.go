@@ -147,7 +147,7 @@ func (a *app) searchBase(ctx context.Context, f twoSidedFlags, base stackFlags) 
 	ctx = st.ctx
 	began, stats := time.Now(), &campaign.Stats{}
 	stop := a.line.show(func() string {
-		return fmt.Sprintf("%s  searching the base %s for a failure · %s", report.Clock(time.Since(began)), st.target.Describe(), report.Count(stats.Snapshot().Plans, "plan"))
+		return fmt.Sprintf("%s · searching the base %s for a failure · %s", report.Clock(time.Since(began)), st.target.Describe(), report.Count(stats.Snapshot().Plans, "plan"))
 	})
 	defer stop()
 	c := &campaign.Campaign{Rig: st.rig, Store: store, Events: campaign.Quiet{}, Stats: stats, Build: st.target.Describe(), Bugs: bugList(base.bugs), Excerpt: report.Excerpt,

@@ -1,10 +1,8 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
@@ -106,7 +104,7 @@ func (f *stackFlags) open(ctx context.Context) (*openStack, error) {
 		}
 		return st, err
 	}
-	cfg := live.Config{URL: f.stack, Key: f.apiKey(), OtherKey: cmp.Or(f.otherKey, os.Getenv("BOXLITE_OTHER_API_KEY")), Profile: contract.Profile, Flags: contract.Flags}
+	cfg := live.Config{URL: f.stack, Key: f.apiKey(), OtherKey: f.otherAPIKey(), Profile: contract.Profile, Flags: contract.Flags}
 	var seen []string
 	if f.profile == auto {
 		if seen, err = f.findContract(ctx, &cfg); err != nil {

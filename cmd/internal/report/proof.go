@@ -18,10 +18,10 @@ func TrialLine(t campaign.Trial) string {
 	case t.Error != "":
 		s += "error: " + t.Error
 	case !t.Found:
-		s += fmt.Sprintf("not found in %d plans", t.Plans)
+		s += "not found in " + Count(t.Plans, "plan")
 	default:
-		s += fmt.Sprintf("found after %s (plan %d), %d steps to %d in %d runs, fails %d of %d, replay %s / clean %s · %s",
-			seconds(t.After), t.Plans, t.Before, t.Steps, t.Executions, t.Failures, t.Runs, t.Buggy, t.Clean, t.Signature)
+		s += fmt.Sprintf("found after %s (plan %d), %s to %d in %d runs, fails %d of %d, replay %s / clean %s · %s",
+			seconds(t.After), t.Plans, Count(t.Before, "step"), t.Steps, t.Executions, t.Failures, t.Runs, t.Buggy, t.Clean, t.Signature)
 	}
 	return s
 }
