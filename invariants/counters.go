@@ -155,10 +155,19 @@ func (f *Facts) boxBounds(c *model.Call) map[string]bounds {
 		return accepted(model.OpExec)(x) && f.Timeline(c.Box).Over(x.Invoke, c.Return) == model.Running
 	}), ours(is(model.OpExec)))
 	failures := f.tally(c, nothing, ours(failing(model.OpExec)))
+	if !f.Meta.Alone || slices.ContainsFunc(f.OfBox(c.Box), func(x *model.Call) bool { return x.Invoke <= c.Return && f.mayTryAgain(x) }) {
+		failures.high = never
+	}
 	if !f.Meta.Alone {
-		execs.high, failures.high = never, never
+		execs.high = never
 	}
 	return map[string]bounds{"commands_executed_total": execs, "exec_errors_total": failures}
+}
+
+// mayTryAgain reports whether x is an exec that a server may have tried more than once, because its
+// box was not surely running and the exec starts it: only the last try is answered.
+func (f *Facts) mayTryAgain(x *model.Call) bool {
+	return x.Op == model.OpExec && (f.life.Autostart || f.life.Lazy) && f.Timeline(x.Box).Over(x.Invoke, x.Return) != model.Running
 }
 
 // orgBounds are the counts of an organization in which nobody else does anything.

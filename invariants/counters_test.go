@@ -55,10 +55,21 @@ func measured(edit map[string]int64) func() *story {
 
 func TestCounters_GoodHistoriesPass(t *testing.T) {
 	for name, make := range map[string]func() *story{
-		"all that was done":              tallied(nil),
-		"a refused exec counts":          tallied(map[string]int64{"total_commands_executed": 2}),
-		"a refused exec is no error":     tallied(map[string]int64{"total_exec_errors": 0}),
-		"of a box":                       measured(nil),
+		"all that was done":          tallied(nil),
+		"a refused exec counts":      tallied(map[string]int64{"total_commands_executed": 2}),
+		"a refused exec is no error": tallied(map[string]int64{"total_exec_errors": 0}),
+		"of a box":                   measured(nil),
+		"an exec that starts its box may be tried twice": func() *story {
+			s := stopped()
+			s.h.Meta.Alone = true
+			s.exec("e1", "b1", model.Payload{Stdout: 2})
+			s.attach("e1", nil)
+			s.look("b1", "running")
+			m := boxMetrics()
+			m["commands_executed_total"], m["exec_errors_total"] = 1, 1
+			s.op(model.OpMetrics, "b1", 200).Counters = m
+			return end(s)
+		},
 		"of a box, refused exec counted": measured(map[string]int64{"commands_executed_total": 2}),
 		"shared with others": func() *story {
 			s := tallied(map[string]int64{"boxes_created_total": 99})()

@@ -60,6 +60,11 @@ func init() {
 		s.look("b1", "running")
 		return end(s)
 	}
+	good["a look that the transport sent twice"] = func() *story {
+		s := lived()
+		s.look("b1", "running").Conns = 2
+		return end(s)
+	}
 	good["a stop without an answer that came late"] = func() *story {
 		s := begin()
 		s.create("b1")
