@@ -83,15 +83,17 @@ func cutBody(w http.ResponseWriter, _ *http.Request) {
 
 func TestClient_NeverSendsARequestTwice(t *testing.T) {
 	for what, handle := range map[string]http.HandlerFunc{
-		"unavailable":         status(503, "later"),
-		"too many":            func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Retry-After", "0"); w.WriteHeader(429) },
-		"server error":        status(500, "oops"),
-		"gateway":             status(502, ""),
-		"timeout":             status(408, ""),
-		"connection cut":      hangUp,
-		"answer cut":          cutBody,
-		"redirected":          func(w http.ResponseWriter, q *http.Request) { http.Redirect(w, q, "/v1/elsewhere", http.StatusFound) },
-		"redirected for good": func(w http.ResponseWriter, q *http.Request) { http.Redirect(w, q, "/v1/elsewhere", 308) },
+		"unavailable":    status(503, "later"),
+		"too many":       func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Retry-After", "0"); w.WriteHeader(429) },
+		"server error":   status(500, "oops"),
+		"gateway":        status(502, ""),
+		"timeout":        status(408, ""),
+		"connection cut": hangUp,
+		"answer cut":     cutBody,
+		"redirected":     func(w http.ResponseWriter, q *http.Request) { http.Redirect(w, q, "/v1/elsewhere", http.StatusFound) },
+		"redirected for good": func(w http.ResponseWriter, q *http.Request) {
+			http.Redirect(w, q, "/v1/elsewhere", http.StatusPermanentRedirect)
+		},
 		"who are you": func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("WWW-Authenticate", "Basic")
 			w.WriteHeader(401)
@@ -196,9 +198,8 @@ func TestClient_ABodyThatIsNoJSONIsNeverSent(t *testing.T) {
 // and hangs up on the second request there without an answer. Other connections are served.
 type dying struct {
 	net.Listener
-	mu   sync.Mutex
-	got  []string // method and connection of each request
-	dead bool     // the first connection has been given up
+	mu  sync.Mutex
+	got []string // method and connection of each request
 }
 
 func startDying(t *testing.T) *dying {
