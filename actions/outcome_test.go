@@ -24,11 +24,14 @@ var moods = map[string]struct {
 	answer answer        // nil = as if all was well
 	want   model.Outcome // of the first call of each step
 }{
-	"all well":       {nil, model.OK},
-	"refused":        {reply(404, `{"error":"box not found: x"}`), model.Rejected},
-	"conflict":       {reply(409, `{"error":"stopped: x"}`), model.Rejected},
-	"broken":         {reply(500, `oops`), model.Rejected},
-	"moved":          {func(w http.ResponseWriter, q *http.Request) bool { http.Redirect(w, q, "/v1/x", http.StatusTemporaryRedirect); return true }, model.Rejected},
+	"all well": {nil, model.OK},
+	"refused":  {reply(404, `{"error":"box not found: x"}`), model.Rejected},
+	"conflict": {reply(409, `{"error":"stopped: x"}`), model.Rejected},
+	"broken":   {reply(500, `oops`), model.Rejected},
+	"moved": {func(w http.ResponseWriter, q *http.Request) bool {
+		http.Redirect(w, q, "/v1/x", http.StatusTemporaryRedirect)
+		return true
+	}, model.Rejected},
 	"silent":         {hangUp, model.Unknown},
 	"empty success":  {reply(200, ""), model.OK},
 	"null":           {reply(200, "null"), model.OK},

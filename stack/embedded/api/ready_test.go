@@ -85,14 +85,16 @@ func TestAutostart_ExecOnAStoppingBoxWaitsForTheStop(t *testing.T) {
 func TestAutostart_ExecOnANewBoxWaitsForIt(t *testing.T) {
 	g := newRig(t, autostart)
 	g.runner.hold(createBox)
+	seen := make(chan struct{}) // the box is there and not made yet
 	answers := g.parallel(2, func(i int) (string, string, string) {
 		if i == 0 {
 			return "POST", "/v1/boxes", `{"name":"n"}`
 		}
 		g.eventually("n", "configured")
+		close(seen)
 		return "POST", "/v1/boxes/n/exec", runTrue
 	}, func() {
-		g.eventually("n", "configured")
+		<-seen
 		g.runner.letGo(createBox)
 	})
 	require.Equal(t, map[int]int{201: 2}, count(answers))
