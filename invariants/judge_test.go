@@ -77,7 +77,7 @@ func TestJudge_BrokenAssumptionsAreNoFindings(t *testing.T) {
 		"two ids":             func(h *model.History) { h.Calls[1].ID = 0 },
 		"time runs backwards": func(h *model.History) { h.Calls[1].Return = h.Calls[1].Invoke - 1 },
 		"no outcome":          func(h *model.History) { h.Calls[1].Outcome = "" },
-		"sent twice":          func(h *model.History) { h.Calls[1].Conns = 2 },
+		"sent twice":          func(h *model.History) { h.Calls[2].Conns = 2 },
 	} {
 		s := end(lived())
 		spoil(s.h)
