@@ -9,8 +9,9 @@ import (
 
 // Stats counts what a campaign did. It is safe for concurrent use; read it through Snapshot.
 type Stats struct {
-	mu sync.Mutex
-	c  Counts
+	mu    sync.Mutex
+	c     Counts
+	cover Coverage
 }
 
 // Counts is what a campaign did so far.
@@ -29,6 +30,7 @@ type Counts struct {
 	Unjudged     map[string]int `json:"unjudged,omitempty"` // why plans were inconclusive
 	Ops          map[string]int `json:"operations"`
 	LongestStall time.Duration  `json:"longest_stall"`
+	Covered      Covered        `json:"covered"`
 }
 
 // Overlap is the share of calls on boxes that overlapped another call on the same box.
@@ -44,6 +46,7 @@ func (s *Stats) Add(h *model.History, v model.Verdict) {
 	overlapping, boxCalls := overlap(h)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.cover.add(h)
 	c := &s.c
 	if c.Ops == nil {
 		c.Ops, c.Unjudged = map[string]int{}, map[string]int{}
@@ -85,24 +88,14 @@ func (s *Stats) Add(h *model.History, v model.Verdict) {
 
 // overlap counts the calls on boxes, and those that ran while another client's call on the box did.
 func overlap(h *model.History) (overlapping, boxCalls int) {
-	byBox := map[model.Ref][]*model.Call{}
+	met := map[*model.Call]bool{}
+	overlaps(h, func(c, d *model.Call) { met[c], met[d] = true, true })
 	for i := range h.Calls {
 		if c := &h.Calls[i]; c.Box != "" && c.Step >= 0 {
-			byBox[c.Box] = append(byBox[c.Box], c)
+			boxCalls++
 		}
 	}
-	for _, calls := range byBox {
-		boxCalls += len(calls)
-		for i, c := range calls {
-			for j, d := range calls {
-				if i != j && c.Client != d.Client && c.Invoke <= d.Return && d.Invoke <= c.Return {
-					overlapping++
-					break
-				}
-			}
-		}
-	}
-	return overlapping, boxCalls
+	return len(met), boxCalls
 }
 
 // Snapshot returns a copy of the counts.
@@ -110,6 +103,7 @@ func (s *Stats) Snapshot() Counts {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.c
+	c.Covered = s.cover.covered()
 	c.Ops, c.Unjudged = map[string]int{}, map[string]int{}
 	for k, v := range s.c.Ops {
 		c.Ops[k] = v
@@ -118,4 +112,11 @@ func (s *Stats) Snapshot() Counts {
 		c.Unjudged[k] = v
 	}
 	return c
+}
+
+// Coverage returns a copy of what has been seen.
+func (s *Stats) Coverage() Coverage {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.cover.clone()
 }

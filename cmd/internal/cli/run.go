@@ -133,7 +133,7 @@ func (a *app) run(ctx context.Context, f runFlags) error {
 	if errors.As(context.Cause(ctx), &dead) {
 		err = dead
 	}
-	return a.summary(f, summary{stats: stats.Snapshot(), findings: findings, folder: folder.Dir(), took: time.Since(began), stack: st, err: err, givenUp: st.rig.GivenUp(), interrupted: ctx.Err() != nil && dead == nil})
+	return a.summary(f, summary{stats: stats.Snapshot(), coverage: stats.Coverage(), findings: findings, folder: folder.Dir(), took: time.Since(began), stack: st, err: err, givenUp: st.rig.GivenUp(), interrupted: ctx.Err() != nil && dead == nil})
 }
 
 // openCorpus opens the folder of cases and says what in it cannot be read; that does no harm to the rest.

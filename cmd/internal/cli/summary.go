@@ -16,6 +16,7 @@ import (
 // summary is what a run comes to.
 type summary struct {
 	stats       campaign.Counts
+	coverage    campaign.Coverage
 	findings    []*campaign.Finding
 	folder      string
 	took        time.Duration
@@ -146,7 +147,7 @@ func (a *app) jsonSummary(f runFlags, s summary) error {
 		})
 	}
 	return writeJSON(a.out, map[string]any{
-		"stack": s.stack.target.Describe(), "notes": s.stack.notes, "seed": f.seed, "seconds": s.took.Seconds(), "counts": s.stats, "overlap": s.stats.Overlap(),
+		"stack": s.stack.target.Describe(), "notes": s.stack.notes, "seed": f.seed, "seconds": s.took.Seconds(), "counts": s.stats, "overlap": s.stats.Overlap(), "coverage": s.coverage,
 		"findings": list, "folder": s.folder, "result": s.claim(), "exit": s.code(), "interrupted": s.interrupted, "given_up_plans": s.givenUp,
 	})
 }

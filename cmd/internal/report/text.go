@@ -158,6 +158,10 @@ func Counts(w io.Writer, c campaign.Counts) {
 	fmt.Fprintf(w, "  did      %s · %s · %s · %s · %s of output\n",
 		Count(c.Plans, "plan"), Count(c.Steps, "step"), Count(c.Calls, "call"), Count(c.Execs, "exec"), Bytes(c.OutputBytes))
 	fmt.Fprintf(w, "  overlap  %s of the calls on a box ran while another client's call on it did%s\n", Percent(c.Overlap()), overlapHint(c))
+	if v := c.Covered; v.Outcomes > 0 {
+		fmt.Fprintf(w, "  covered  %s of state, action and answer · %s overlapping on a box · %s in the log; last something new in plan %s\n",
+			Count(v.Outcomes, "combination"), Count(v.Pairs, "pair of actions", "pairs of actions"), Count(v.Lines, "kind of line", "kinds of lines"), Thousands(v.LastNew))
+	}
 	if c.Unknown > 0 {
 		fmt.Fprintf(w, "  unknown  %s got no answer\n", Count(c.Unknown, "call"))
 	}

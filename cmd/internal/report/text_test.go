@@ -94,13 +94,13 @@ func TestExcerpt_IsBounded(t *testing.T) {
 }
 
 func TestCounts_TellsWhatCouldNotBeJudged(t *testing.T) {
-	c := campaign.Counts{Plans: 1200, Steps: 30000, BoxCalls: 4, Overlapping: 1, Inconclusive: 300, Unknown: 2, Unjudged: map[string]int{}}
+	c := campaign.Counts{Plans: 1200, Steps: 30000, BoxCalls: 4, Overlapping: 1, Inconclusive: 300, Unknown: 2, Covered: campaign.Covered{Outcomes: 140, Pairs: 1, Lines: 11, LastNew: 1100}, Unjudged: map[string]int{}}
 	for i := range 5 {
 		c.Unjudged[fmt.Sprintf("why %d", i)] = i + 1
 	}
 	var b strings.Builder
 	Counts(&b, c)
-	for _, want := range []string{"did      1,200 plans · 30,000 steps · 0 calls", "overlap  25 % of the calls on a box ran while another client's call on it did; about 40 % is usual\n", "unknown  2 calls", "unjudged 300 plans (25 %):", "why 4 (5)", "why 2 (3)", "… 2 reasons more"} {
+	for _, want := range []string{"did      1,200 plans · 30,000 steps · 0 calls", "overlap  25 % of the calls on a box ran while another client's call on it did; about 40 % is usual\n", "covered  140 combinations of state, action and answer · 1 pair of actions overlapping on a box · 11 kinds of lines in the log; last something new in plan 1,100\n", "unknown  2 calls", "unjudged 300 plans (25 %):", "why 4 (5)", "why 2 (3)", "… 2 reasons more"} {
 		require.Contains(t, b.String(), want)
 	}
 	require.NotContains(t, b.String(), "why 1", "the most frequent ones are told")
