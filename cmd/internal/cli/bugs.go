@@ -7,7 +7,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"chaos/actions"
 	"chaos/cmd/internal/report"
+	"chaos/corpus"
+	"chaos/model/plantext"
 	"chaos/stack/embedded/bugs"
 )
 
@@ -19,8 +22,11 @@ type bugView struct {
 	Where     string `json:"where"`
 	Mechanism string `json:"mechanism"`
 	Promise   string `json:"promise"`
-	MinSteps  int    `json:"min_steps,omitempty"`
 	Contract  string `json:"contract,omitempty"` // flags under which it shows
+	Case      string `json:"case,omitempty"`     // of the regression suite: the shortest that is known to show it
+	Steps     int    `json:"steps,omitempty"`
+	Plan      string `json:"plan,omitempty"`
+	Fails     string `json:"fails,omitempty"` // how often it failed when the case was made
 }
 
 func (a *app) bugsCmd() *cobra.Command {
@@ -31,7 +37,11 @@ func (a *app) bugsCmd() *cobra.Command {
 			if asJSON {
 				views := []bugView{}
 				for _, b := range bugs.All() {
-					views = append(views, view(b))
+					v, err := view(b)
+					if err != nil {
+						return err
+					}
+					views = append(views, v)
 				}
 				return writeJSON(a.out, views)
 			}
@@ -52,22 +62,35 @@ func (a *app) bugsCmd() *cobra.Command {
 				return usagef("chaos bugs show: %v", err)
 			}
 			fmt.Fprintf(a.out, "%s: %s\n  reference  %s\n  in         %s\n  mechanism  %s\n  promise    %s\n", b.ID, b.Title, b.Reference, b.Where, b.Mechanism, b.Promise)
-			if b.MinSteps > 0 {
-				fmt.Fprintf(a.out, "  shortest   %s\n", report.Count(b.MinSteps, "step"))
-			}
 			if b.Contract != "" {
 				fmt.Fprintf(a.out, "  only with  --contract %s, which run and prove then choose by themselves\n", b.Contract)
 			}
 			fmt.Fprintf(a.out, "  find it    %s\n", command("run", "--bug", string(b.ID), "--duration", "1m"))
-			return nil
+			return a.shortest(b)
 		},
 	}
 	cmd.AddCommand(show)
 	return cmd
 }
 
-func view(b bugs.Bug) bugView {
-	return bugView{string(b.ID), b.Title, b.Reference, b.Where, b.Mechanism, b.Promise, b.MinSteps, b.Contract}
+// shortest prints the shortest plan that is known to show b.
+func (a *app) shortest(b bugs.Bug) error {
+	c, err := corpus.Known(string(b.ID), actions.Vocabulary{})
+	if err != nil || c == nil {
+		return err
+	}
+	fmt.Fprintf(a.out, "  breaks     %s\n  shortest   %s; it %s\n\n", c.Signature, report.Count(len(c.Plan.Steps), "step"), c.Certificate)
+	report.Plan(a.out, c.Plan, "      ")
+	return nil
+}
+
+func view(b bugs.Bug) (bugView, error) {
+	v := bugView{ID: string(b.ID), Title: b.Title, Reference: b.Reference, Where: b.Where, Mechanism: b.Mechanism, Promise: b.Promise, Contract: b.Contract}
+	c, err := corpus.Known(v.ID, actions.Vocabulary{})
+	if c != nil {
+		v.Case, v.Steps, v.Plan, v.Fails = c.Name, len(c.Plan.Steps), plantext.Print(c.Plan), c.Certificate.String()
+	}
+	return v, err
 }
 
 func writeJSON(w interface{ Write([]byte) (int, error) }, v any) error {

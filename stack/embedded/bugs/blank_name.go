@@ -8,5 +8,4 @@ var BlankName = register(Bug{
 	Where:     "api",
 	Mechanism: "an empty name counts as none, so the default steps in before the name is checked",
 	Promise:   "a name that breaks the rules is refused with 400",
-	MinSteps:  1,
 })

@@ -15,7 +15,8 @@ import (
 // ID is the name a bug is switched on by.
 type ID string
 
-// Bug describes one seeded bug. Every field but MinSteps and Contract is required.
+// Bug describes one seeded bug. Every field but Contract is required. The shortest plan known to show
+// it is in the regression suite (corpus.Known).
 type Bug struct {
 	ID        ID
 	Title     string // one line: what a caller sees
@@ -23,7 +24,6 @@ type Bug struct {
 	Where     string // "api" or "runner"
 	Mechanism string // what goes wrong inside, one or two sentences
 	Promise   string // the promise to callers that it breaks, in plain words
-	MinSteps  int    // steps of the shortest plan known to show it; 0 = not measured yet
 	// Contract is the flags, "name=value,…", of the contract under which the stack must run for the bug
 	// to show; "" = any.
 	Contract string

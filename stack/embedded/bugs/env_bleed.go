@@ -8,5 +8,4 @@ var EnvBleed = register(Bug{
 	Where:     "runner",
 	Mechanism: "what an exec asks for is merged into the map of the box instead of a copy of it, and the map is handed to the next one",
 	Promise:   "the environment that is asked for with an exec is for that exec only",
-	MinSteps:  3,
 })

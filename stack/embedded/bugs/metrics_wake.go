@@ -8,5 +8,4 @@ var MetricsWake = register(Bug{
 	Where:     "runner",
 	Mechanism: "the handler asks for the box the way an exec does, which boots it when it is stopped",
 	Promise:   "a look at a box does not change it: metrics never wake a stopped box",
-	MinSteps:  3,
 })

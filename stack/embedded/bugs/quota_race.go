@@ -8,5 +8,4 @@ var QuotaRace = register(Bug{
 	Where:     "api",
 	Mechanism: "the boxes of the organization are counted before its limits are awaited and the row is inserted after; the insert does not count again",
 	Promise:   "an organization never has more boxes than its limit: of the creates that compete for the last place one succeeds and the others answer 429",
-	MinSteps:  5,
 })

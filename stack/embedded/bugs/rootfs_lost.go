@@ -8,5 +8,4 @@ var RootfsLost = register(Bug{
 	Where:     "runner",
 	Mechanism: "a start prepares the directory of the box the way a create does, and so throws away what the last run left there",
 	Promise:   "the files of a box survive a stop",
-	MinSteps:  4,
 })

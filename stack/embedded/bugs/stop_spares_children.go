@@ -8,5 +8,4 @@ var StopSparesChildren = register(Bug{
 	Where:     "runner",
 	Mechanism: "stop signals the recorded leaders and reports the box as stopped while its sandbox lives; start finds that and uses it again",
 	Promise:   "a stop ends every process of the box",
-	MinSteps:  4,
 })

@@ -8,5 +8,4 @@ var TenantLeak = register(Bug{
 	Where:     "api",
 	Mechanism: "the proxy finds the box by its id alone; whose it is is checked only where the API answers by itself",
 	Promise:   "a box of another organization cannot be told from one that does not exist",
-	MinSteps:  2,
 })

@@ -8,5 +8,4 @@ var Unguarded500 = register(Bug{
 	Where:     "api",
 	Mechanism: "the guard is missing on one controller, so its handlers run without a caller and fail on the organization that is not there",
 	Promise:   "a request without a valid key is answered 401 or 403 on every route",
-	MinSteps:  1,
 })
