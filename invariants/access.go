@@ -55,7 +55,7 @@ func (f *Facts) letIn(c *model.Call, who string) (Finding, bool) {
 		got = "not turned away"
 	}
 	return Finding{Call: c, State: noState, Detail: route(c) + ": " + got,
-		Message: fmt.Sprintf("%s with %s was answered with %d (%s): %s", label(c), who, c.Status, strings.Join(sources, "; "), short(c.Body)),
+		Message: fmt.Sprintf("%s with %s was answered with %d (%s)%s", label(c), who, c.Status, strings.Join(sources, "; "), tail(c.Body)),
 		Allowed: statuses(allowed), Got: fmt.Sprintf("%d %s", c.Status, model.StatusText(c.Status))}, true
 }
 

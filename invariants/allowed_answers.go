@@ -42,7 +42,7 @@ func (allowedAnswers) Check(f *Facts) []Finding {
 			detail = c.Variant + " " + detail
 		}
 		out = append(out, Finding{Call: c, Detail: detail,
-			Message: fmt.Sprintf("%s was answered with %d while the box was %s (%s): %s", label(c), c.Status, could, strings.Join(sources, "; "), short(c.Body)),
+			Message: fmt.Sprintf("%s was answered with %d while the box was %s (%s)%s", label(c), c.Status, could, strings.Join(sources, "; "), tail(c.Body)),
 			Allowed: statuses(allowed), Got: fmt.Sprintf("%d %s", c.Status, model.StatusText(c.Status))})
 	}
 	return out

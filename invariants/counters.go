@@ -87,6 +87,13 @@ func (f *Facts) wentDown(c *model.Call, earlier []*model.Call) []Finding {
 // bounds is what a counter can be.
 type bounds struct{ low, high int64 }
 
+func (b bounds) String() string {
+	if b.low == b.high {
+		return fmt.Sprint(b.low)
+	}
+	return fmt.Sprintf("%d to %d", b.low, b.high)
+}
+
 func (f *Facts) outOfBounds(c *model.Call, of map[string]bounds) []Finding {
 	names := boxCounters
 	if c.Variant == "org" {
@@ -103,7 +110,7 @@ func (f *Facts) outOfBounds(c *model.Call, of map[string]bounds) []Finding {
 			what = "too high"
 		}
 		return []Finding{{Call: c, State: noState, Detail: n + " is " + what,
-			Message: fmt.Sprintf("%s says %s=%d", label(c), n, v), Allowed: fmt.Sprintf("%d to %d", b.low, b.high), Got: fmt.Sprint(v)}}
+			Message: fmt.Sprintf("%s says %s=%d", label(c), n, v), Allowed: b.String(), Got: fmt.Sprint(v)}}
 	}
 	return nil
 }

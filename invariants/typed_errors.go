@@ -51,6 +51,14 @@ func short(body string) string {
 	return body
 }
 
+// tail is a body as it ends a message, "" if there is none.
+func tail(body string) string {
+	if body == "" {
+		return ""
+	}
+	return ": " + short(body)
+}
+
 // statuses prints a set of allowed statuses.
 func statuses(list []int) string {
 	if len(list) == 0 {
