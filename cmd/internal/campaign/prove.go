@@ -2,6 +2,7 @@ package campaign
 
 import (
 	"context"
+	"fmt"
 	"sort"
 	"time"
 
@@ -84,18 +85,20 @@ type Row struct {
 	Runs        int           `json:"runs"`
 	Buggy       int           `json:"replays_failed_on_buggy"` // FAILED (or FLAKY: fails, but less often)
 	Clean       int           `json:"replays_fixed_on_clean"`
+	Known       int           `json:"known_minimum,omitempty"` // steps of the shortest plan known to show the bug, 0 = none is known
+	Program     string        `json:"program,omitempty"`       // which build measured it
 	Errors      []string      `json:"errors,omitempty"`
 }
 
-// Short reports what in the row falls short of the aim: found in nine of ten seeds, shrunk to six
-// steps, replays FAILED on the buggy stack and FIXED on the clean one. Empty if nothing.
+// Short reports what in the row falls short of the aim: found in nine of ten seeds, shrunk to what is
+// known to be enough, replays FAILED on the buggy stack and FIXED on the clean one. Empty if nothing.
 func (r Row) Short() []string {
 	var out []string
 	if 10*r.Found < 9*r.Trials {
 		out = append(out, "found too rarely")
 	}
-	if r.Found > 0 && r.Steps > 6 {
-		out = append(out, "long repro")
+	if r.Found > 0 && r.Known > 0 && r.Steps > r.Known {
+		out = append(out, fmt.Sprintf("%d would be enough", r.Known))
 	}
 	if r.Buggy < r.Found {
 		out = append(out, "not every case fails again")

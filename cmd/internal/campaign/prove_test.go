@@ -39,11 +39,11 @@ func TestSumUp_NothingFound(t *testing.T) {
 }
 
 func TestRow_Short(t *testing.T) {
-	good := Row{Trials: 10, Found: 9, Steps: 6, Buggy: 9, Clean: 9}
+	good := Row{Trials: 10, Found: 9, Steps: 6, Known: 6, Buggy: 9, Clean: 9}
 	require.Empty(t, good.Short())
 	for want, change := range map[string]func(*Row){
 		"found too rarely":                           func(r *Row) { r.Found, r.Buggy, r.Clean = 8, 8, 8 },
-		"long repro":                                 func(r *Row) { r.Steps = 7 },
+		"6 would be enough":                          func(r *Row) { r.Steps = 7 },
 		"not every case fails again":                 func(r *Row) { r.Buggy = 8 },
 		"not every case is fixed on the clean stack": func(r *Row) { r.Clean = 8 },
 		"errors": func(r *Row) { r.Errors = []string{"no stack"} },
@@ -53,5 +53,5 @@ func TestRow_Short(t *testing.T) {
 		require.Equal(t, []string{want}, r.Short())
 	}
 	require.Equal(t, []string{"found too rarely"}, Row{Trials: 1}.Short(), "nothing else can be said of what was not found")
-	require.Len(t, Row{Trials: 10, Found: 1, Steps: 9, Errors: []string{"x"}}.Short(), 5)
+	require.Len(t, Row{Trials: 10, Found: 1, Steps: 9, Known: 2, Errors: []string{"x"}}.Short(), 5)
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"chaos/actions"
 	"chaos/cmd/internal/campaign"
 	"chaos/cmd/internal/report"
 	"chaos/corpus"
@@ -22,9 +23,10 @@ type proveFlags struct {
 	seeds, parallel, workers int
 	first                    int64
 	budget, shrink           time.Duration
+	duration                 time.Duration
 	bugs, corpus             string
 	contractFlags
-	markdown, jsonFile string
+	markdown, jsonFile, into string
 }
 
 func (a *app) proveCmd() *cobra.Command {
@@ -33,12 +35,15 @@ func (a *app) proveCmd() *cobra.Command {
 		Use: "prove", Short: "Prove that the seeded bugs are found, shrunk, and told from the clean stack", Args: argCount(0, 0, ""),
 		Long: `prove takes each seeded bug and each seed: it starts a stack with the bug, searches with random plans
 for at most --budget, shrinks the first finding, and replays the case on the stack with the bug (must
-fail) and on the clean one (must pass). It prints one row a bug and marks rows that fall short.`,
+fail) and on the clean one (must pass). It prints one row a bug and marks rows that fall short. With
+--into, the rows replace those of the same bugs between the lines "<!-- record -->" and
+"<!-- end of record -->" of a file, and the others stay.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.prove(cmd.Context(), f) },
 	}
 	fl := cmd.Flags()
 	fl.IntVar(&f.seeds, "seeds", 10, "random seeds for each bug")
 	fl.Int64Var(&f.first, "seed", 1, "first seed")
+	fl.DurationVar(&f.duration, "duration", 0, "begin no trial after this long; seeds that no bug has had are left out (default none)")
 	fl.DurationVar(&f.budget, "budget", time.Minute, "longest search for each bug and seed")
 	fl.DurationVar(&f.shrink, "shrink-budget", 90*time.Second, "longest time to shrink each finding")
 	fl.IntVar(&f.parallel, "parallel", 2, "trials at once, each on a stack of its own")
@@ -47,6 +52,7 @@ fail) and on the clean one (must pass). It prints one row a bug and marks rows t
 	f.addContract(fl)
 	fl.StringVar(&f.corpus, "corpus", "", "folder to save the best case of each finding in (default none)")
 	fl.StringVar(&f.markdown, "markdown", "", "file to write the table to, as Markdown")
+	fl.StringVar(&f.into, "into", "", "Markdown file whose record to bring up to date, like README.md")
 	fl.StringVar(&f.jsonFile, "json-file", "", "file to write rows and trials to, as JSON")
 	return cmd
 }
@@ -57,6 +63,8 @@ func (f *proveFlags) check() ([]bugs.Bug, error) {
 		return nil, usagef("--seeds %d: want 1 or more", f.seeds)
 	case f.budget <= 0:
 		return nil, usagef("--budget %s: want a time like 60s", f.budget)
+	case f.duration < 0:
+		return nil, usagef("--duration %s is negative; give a time like 1h", f.duration)
 	case f.shrink < 0:
 		return nil, usagef("--shrink-budget %s is negative", f.shrink)
 	case f.parallel < 1 || f.parallel > 32:
@@ -93,6 +101,11 @@ func (f *proveFlags) checkPlaces() error {
 			return err
 		}
 	}
+	if f.into != "" {
+		if _, err := readRecord(f.into); err != nil {
+			return err
+		}
+	}
 	if f.jsonFile != "" {
 		return usableFile("--json-file", f.jsonFile)
 	}
@@ -122,11 +135,19 @@ func (a *app) prove(ctx context.Context, f proveFlags) error {
 		if len(trials[b.ID]) == 0 {
 			continue // interrupted before its turn
 		}
-		rows = append(rows, campaign.SumUp(string(b.ID), b.Reference, trials[b.ID]))
+		r := campaign.SumUp(string(b.ID), b.Reference, trials[b.ID])
+		if c, err := corpus.Known(r.Bug, actions.Vocabulary{}); err != nil {
+			return err
+		} else if c != nil {
+			r.Known = len(c.Plan.Steps)
+		}
+		r.Program = shortVersion()
+		rows = append(rows, r)
 	}
 	fmt.Fprintln(a.out)
 	report.ProofText(a.out, rows)
-	fmt.Fprintf(a.out, "%s, %s each, %s\n", report.Count(len(list), "bug"), report.Count(f.seeds, "seed"), time.Since(began).Round(time.Second))
+	report.ProofTotal(a.out, rows)
+	fmt.Fprintf(a.out, "%s, %s each at most, %s, %s\n", report.Count(len(list), "bug"), report.Count(f.seeds, "seed"), time.Since(began).Round(time.Second), version())
 	if err := writeProof(f, rows, trials); err != nil {
 		return err
 	}
@@ -150,12 +171,18 @@ func (a *app) trials(ctx context.Context, f proveFlags, list []bugs.Bug, clean *
 	jobs := make(chan job)
 	go func() {
 		defer close(jobs)
+		late := ctx
+		if f.duration > 0 {
+			var cancel context.CancelFunc
+			late, cancel = context.WithTimeout(ctx, f.duration)
+			defer cancel()
+		}
 		// Seed by seed, so that whoever ends it early has seen every bug equally often.
 		for i := range f.seeds {
 			for _, b := range list {
 				select {
 				case jobs <- job{b.ID, f.first + int64(i)}:
-				case <-ctx.Done():
+				case <-late.Done():
 					return
 				}
 			}
@@ -219,9 +246,14 @@ func (f *proveFlags) trial(ctx context.Context, bug bugs.ID, seed int64, clean *
 func writeProof(f proveFlags, rows []campaign.Row, trials map[bugs.ID][]campaign.Trial) error {
 	if f.markdown != "" {
 		var b strings.Builder
-		report.ProofMarkdown(&b, rows)
+		report.ProofMarkdown(&b, rows, nil)
 		if err := os.WriteFile(f.markdown, []byte(b.String()), 0o644); err != nil {
 			return usagef("--markdown: %v", err)
+		}
+	}
+	if f.into != "" {
+		if err := updateRecord(f.into, rows); err != nil {
+			return err
 		}
 	}
 	if f.jsonFile != "" {

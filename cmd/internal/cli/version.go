@@ -34,3 +34,21 @@ func versionOf(info *debug.BuildInfo) string {
 	}
 	return strings.Join(append(out, info.GoVersion), " · ")
 }
+
+// shortVersion is the commit of this build in a table, with a plus for changes that are not committed.
+func shortVersion() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "?"
+	}
+	rev, plus := "?", ""
+	for _, s := range info.Settings {
+		switch {
+		case s.Key == "vcs.revision" && len(s.Value) >= 7:
+			rev = s.Value[:7]
+		case s.Key == "vcs.modified" && s.Value == "true":
+			plus = "+"
+		}
+	}
+	return rev + plus
+}

@@ -123,11 +123,13 @@ func TestProof(t *testing.T) {
 
 	rows := []campaign.Row{campaign.SumUp("stdout-race", "#563", []campaign.Trial{found}), campaign.SumUp("never", "#1", []campaign.Trial{{Bug: "never"}})}
 	var md, text strings.Builder
-	ProofMarkdown(&md, rows)
-	require.Contains(t, md.String(), "| stdout-race | #563 | output-complete | 1 of 1 | 1.5 s (1.5 s) | 40 → 3 (3) | 120 | 50 % (27–73 %) | 1 of 1 | 1 of 1 |  |\n")
-	require.Contains(t, md.String(), "| never | #1 | – | 0 of 1 | – | – | – | – | – | – | found too rarely |\n")
+	rows[0].Known, rows[0].Program = 2, "abc1234"
+	ProofMarkdown(&md, rows, []string{"| a-bug | old | kept |", "| never | old | replaced |"})
+	require.Contains(t, md.String(), "| stdout-race | #563 | output-complete | 1 of 1 | 1.5 s (1.5 s) | 40 → 3 (3; 2) | 120 | 50 % (27–73 %) | 1 of 1 | 1 of 1 | abc1234 | 2 would be enough |\n")
+	require.Contains(t, md.String(), "| never | #1 | – | 0 of 1 | – | – | – | – | – | – |  | found too rarely |\n")
+	require.Contains(t, md.String(), "|\n| a-bug | old | kept |\n| never | #1")
 	columns := strings.Count(md.String()[:strings.Index(md.String(), "\n")], "|")
-	for line := range strings.Lines(md.String()) {
+	for line := range strings.Lines(strings.Replace(md.String(), "| a-bug | old | kept |\n", "", 1)) {
 		require.Equal(t, columns, strings.Count(line, "|"), line)
 	}
 	ProofText(&text, rows)
