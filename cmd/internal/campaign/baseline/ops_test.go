@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"time"
 
@@ -75,7 +76,7 @@ func (w *world) send(ctx context.Context, o *op, req stack.Request) (stack.Respo
 
 // draws are the kinds of operations. Those on a box return nil without one.
 func (w *world) draws() map[string]func(*rapid.T, *box) *op {
-	out := map[string]func(*rapid.T, *box) *op{"create": w.drawCreate}
+	out := map[string]func(*rapid.T, *box) *op{"create": w.drawCreate, "create bad": w.drawBadCreate}
 	for kind, draw := range map[string]func(*rapid.T, *box) *op{
 		"exec": w.drawExec, "exec2": w.drawExec, "missing": w.drawMissing, "reconnect": w.drawReconnect, "signal": w.drawSignal, "kill": w.drawKill,
 		"resize": w.drawResize, "get": w.drawGet, "start": w.drawStart, "stop": w.drawStop, "remove": w.drawRemove,
@@ -93,26 +94,31 @@ func (w *world) draws() map[string]func(*rapid.T, *box) *op {
 // badCreates must be refused.
 var badCreates = []map[string]any{{"cpus": 0}, {"cpus": 999}, {"memory_mib": -1}, {"image": "no-such-image:latest"}, {"name": ""}}
 
+func (w *world) drawBadCreate(t *rapid.T, _ *box) *op {
+	return w.createOp(rapid.SampledFrom(badCreates).Draw(t, "bad"), "", true)
+}
+
 func (w *world) drawCreate(t *rapid.T, _ *box) *op {
-	w.made++
-	o := &op{name: "create", box: fmt.Sprintf("box-%d", w.made)}
+	with, name := map[string]any{}, ""
 	// Half of the boxes share two names.
 	if n := rapid.IntRange(0, 3).Draw(t, "name"); n < 2 {
-		o.box = fmt.Sprintf("shared-%d", n)
+		name = fmt.Sprintf("shared-%d", n)
 	}
-	body := map[string]any{"image": "alpine:latest", "name": o.box}
-	switch n := rapid.IntRange(0, 19).Draw(t, "what"); {
-	case n >= 15:
-		for k, v := range badCreates[n-15] {
-			body[k] = v
-		}
-		o.bad = true
-	case n >= 12:
-		body["cpus"] = n - 11
+	if cpus := rapid.IntRange(0, 4).Draw(t, "cpus"); cpus > 0 {
+		with["cpus"] = cpus
 	}
-	o.what = fmt.Sprintf("create %v", body)
-	o.run = func(ctx context.Context, o *op) string { return w.create(ctx, o, body) }
-	return o
+	return w.createOp(with, name, false)
+}
+
+// createOp makes a box of that name, "" for one of its own, with something special about it.
+func (w *world) createOp(with map[string]any, name string, bad bool) *op {
+	w.made++
+	if name == "" {
+		name = fmt.Sprintf("box-%d", w.made)
+	}
+	body := map[string]any{"image": "alpine:latest", "name": name}
+	maps.Copy(body, with)
+	return &op{name: "create", what: fmt.Sprintf("create %v", body), box: name, bad: bad, run: func(ctx context.Context, o *op) string { return w.create(ctx, o, body) }}
 }
 
 func (w *world) create(ctx context.Context, o *op, body map[string]any) string {
