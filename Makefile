@@ -51,6 +51,9 @@ clean-run: ## 100,000 random steps on the clean stack: no finding may come
 bench: ## plans and steps a second, and the engine's own cost against a bare loop of the same requests
 	$(GO) test $(TAGS) -run '^$$' -bench . -benchtime 5s ./cmd/internal/campaign
 
+compare: ## chaos against two plain rapid tests on the same seeded bugs, one table (takes 20 minutes; COMPARE='-seeds 1 -bugs name-race')
+	$(GO) test $(TAGS) -count=1 -timeout 3h -v -run TestCompare ./cmd/internal/campaign/baseline -args -compare $(COMPARE)
+
 fuzz: ## a few seconds for each fuzz target
 	$(GO) test -run '^$$' -fuzz FuzzParse -fuzztime 10s ./model/plantext
 	$(GO) test -run '^$$' -fuzz FuzzParse -fuzztime 10s ./corpus
@@ -58,4 +61,4 @@ fuzz: ## a few seconds for each fuzz target
 clean: ## remove what was built and the folders of runs
 	rm -rf bin chaos-out
 
-.PHONY: help build test check fmt fmt-check lint regress prove clean-run bench fuzz clean
+.PHONY: help build test check fmt fmt-check lint regress prove clean-run bench compare fuzz clean
