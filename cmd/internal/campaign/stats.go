@@ -29,6 +29,7 @@ type Counts struct {
 	Unjudged     map[string]int `json:"unjudged,omitempty"` // why plans were inconclusive
 	Ops          map[string]int `json:"operations"`
 	LongestStall time.Duration  `json:"longest_stall"`
+	Signs        Signs          `json:"signs"` // what its silence rests on
 }
 
 // Overlap is the share of calls on boxes that overlapped another call on the same box.
@@ -42,6 +43,7 @@ func (c Counts) Overlap() float64 {
 // Add counts one judged history.
 func (s *Stats) Add(h *model.History, v model.Verdict) {
 	overlapping, boxCalls := overlap(h)
+	signs := look(h, v, overlapping > 0)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := &s.c
@@ -53,6 +55,7 @@ func (s *Stats) Add(h *model.History, v model.Verdict) {
 	c.Calls += len(h.Calls)
 	c.Overlapping += overlapping
 	c.BoxCalls += boxCalls
+	c.Signs.add(signs)
 	c.LongestStall = max(c.LongestStall, h.Meta.Stalled)
 	for i := range h.Calls {
 		x := &h.Calls[i]
