@@ -86,7 +86,7 @@ func number(t *testing.T, name string, otherwise int) int {
 // TestPower_NeverRefusesAHealthyRun performs healthy runs, the last one beside a busy processor.
 // CHAOS_POWER_RUNS and CHAOS_POWER_PLANS ask for more of them; what thresholds go by is logged.
 func TestPower_NeverRefusesAHealthyRun(t *testing.T) {
-	runs, plans := number(t, "CHAOS_POWER_RUNS", 5), number(t, "CHAOS_POWER_PLANS", 8)
+	runs, plans := number(t, "CHAOS_POWER_RUNS", 5), number(t, "CHAOS_POWER_PLANS", 6)
 	cfg := Config{Plans: plans, Clients: number(t, "CHAOS_POWER_CLIENTS", 0), MaxSteps: number(t, "CHAOS_POWER_STEPS", 60)}
 	for i := range runs {
 		name := "run " + strconv.Itoa(i)
@@ -123,7 +123,7 @@ func TestPower_RefusesASabotagedRun(t *testing.T) {
 	}{
 		"one client":                    {cfg: Config{Plans: 4, Clients: 1}, want: OneClient},
 		"clients wait for each other":   {sabotage{perform: func(_ model.Step, do func()) { lock.Lock(); defer lock.Unlock(); do() }}, Config{Plans: 4}, NoOverlap},
-		"calls queue before the API":    {sabotage{layer: oneByOne()}, Config{Plans: 40}, OneByOne},
+		"calls queue before the API":    {sabotage{layer: oneByOne()}, Config{Plans: 36}, OneByOne},
 		"every create fails":            {sabotage{layer: answering(http.MethodPost, "/boxes", unavailable)}, Config{Plans: 4}, NoBoxes},
 		"every create hangs":            {sabotage{layer: answering(http.MethodPost, "/boxes", silent), limits: impatient}, Config{Plans: 3, MaxSteps: 12}, NoBoxes},
 		"a cache makes up boxes":        {sabotage{layer: cache(), limits: impatient}, Config{Plans: 4, MaxSteps: 12}, NotRunner},

@@ -11,7 +11,7 @@ import (
 
 // healthy is what n ordinary plans come to.
 func healthy(n int) Counts {
-	return Counts{Plans: n, Signs: Signs{Clients: n, Boxes: n, Shared: n, Met: n, Execs: n, Output: n, Journals: n, Logged: n, Traced: n, Full: n, Accompanied: 25 * n, Overtaken: n}}
+	return Counts{Plans: n, Signs: Signs{Clients: n, Boxes: n, Together: n, Shared: n, Met: n, Execs: n, Output: n, Journals: n, Logged: n, Traced: n, Full: n, Accompanied: 25 * n, Overtaken: n}}
 }
 
 func TestPower(t *testing.T) {
@@ -25,13 +25,15 @@ func TestPower(t *testing.T) {
 		"nothing":                              {0, func(*Counts) {}, []Lack{NoPlans}},
 		"half could be judged":                 {20, func(c *Counts) { c.Inconclusive = 10 }, nil},
 		"less than half could":                 {20, func(c *Counts) { c.Inconclusive = 11 }, []Lack{NoVerdicts}},
-		"one client":                           {1, func(c *Counts) { c.Signs.Clients, c.Signs.Shared, c.Signs.Met = 0, 0, 0 }, []Lack{OneClient}},
-		"no box, so nothing else is asked":     {3, func(c *Counts) { c.Signs = Signs{Clients: 3} }, []Lack{NoBoxes}},
+		"one client":                           {1, func(c *Counts) { c.Signs.Clients, c.Signs.Together, c.Signs.Shared, c.Signs.Met = 0, 0, 0, 0 }, []Lack{OneClient}},
+		"no box, so nothing else is asked":     {3, func(c *Counts) { c.Signs = Signs{Clients: 3, Together: 3} }, []Lack{NoBoxes}},
 		"a box in some plans":                  {20, func(c *Counts) { c.Signs.Boxes = 6 }, nil},
 		"a box in very few":                    {20, func(c *Counts) { c.Signs.Boxes = 4 }, []Lack{NoBoxes}},
-		"calls never met":                      {1, func(c *Counts) { c.Signs.Met = 0 }, []Lack{NoOverlap}},
+		"no calls at once":                     {1, func(c *Counts) { c.Signs.Together, c.Signs.Shared, c.Signs.Met = 0, 0, 0 }, []Lack{NoOverlap}},
+		"none on one box in a short run":       {3, func(c *Counts) { c.Signs.Met = 0 }, nil},
+		"none on one box in a longer one":      {20, func(c *Counts) { c.Signs.Met = 0 }, []Lack{NoMeeting}},
 		"few plans in which they did, of few":  {3, func(c *Counts) { c.Signs.Met = 1 }, nil},
-		"few plans in which they did, of many": {100, func(c *Counts) { c.Signs.Met = 10 }, []Lack{NoOverlap}},
+		"few plans in which they did, of many": {100, func(c *Counts) { c.Signs.Met = 10 }, []Lack{NoMeeting}},
 		"half of the plans":                    {1000, func(c *Counts) { c.Signs.Met = 500 }, nil},
 		"no call overtaken in a short run":     {10, func(c *Counts) { c.Signs.Overtaken = 0 }, nil},
 		"none in a longer one":                 {40, func(c *Counts) { c.Signs.Overtaken = 0 }, []Lack{OneByOne}},
@@ -45,8 +47,8 @@ func TestPower(t *testing.T) {
 		"the runner did half":                  {20, func(c *Counts) { c.Signs.Traced = 10 }, []Lack{NotRunner}},
 		"a journal that is not read":           {3, func(c *Counts) { c.Signs.Journals, c.Signs.Logged, c.Signs.Traced = 0, 0, 0 }, nil},
 		"no plan had it all":                   {2, func(c *Counts) { c.Signs.Full = 0 }, []Lack{NoVerdicts}},
-		"two faults at once":                   {20, func(c *Counts) { c.Signs.Met, c.Signs.Execs = 0, 0 }, []Lack{NoOverlap, NoExecs}},
-		"a million plans do not overflow":      {1_000_000, func(c *Counts) { c.Signs.Met = 100_000 }, []Lack{NoOverlap}},
+		"two faults at once":                   {20, func(c *Counts) { c.Signs.Met, c.Signs.Execs = 0, 0 }, []Lack{NoMeeting, NoExecs}},
+		"a million plans do not overflow":      {1_000_000, func(c *Counts) { c.Signs.Met = 100_000 }, []Lack{NoMeeting}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			counts := healthy(c.plans)
@@ -64,11 +66,11 @@ func TestPower(t *testing.T) {
 
 func TestPower_AReasonTellsTheNumberTheThresholdAndTheMend(t *testing.T) {
 	c := healthy(1)
-	c.Signs.Met = 0
+	c.Signs.Together, c.Signs.Shared, c.Signs.Met = 0, 0, 0
 	got := Power(c)
 	require.Len(t, got, 1)
 	require.Equal(t, Reason{Lack: NoOverlap, Of: 1, Least: 0.25, Text: got[0].Text}, got[0])
-	require.Contains(t, got[0].Text, "in 0 of 1 plan, want 25 % (95 % is usual): calls that do not meet show no races; ")
+	require.Contains(t, got[0].Text, "in 0 of 1 plan, want 25 % (96 % is usual): calls one after the other show no races; ")
 	c = healthy(4000)
 	c.Signs.Overtaken = 3
 	require.Contains(t, Power(c)[0].Text, "in 3 of 100000 calls, want 0.75 % (5 % is usual): ")
@@ -117,7 +119,7 @@ func plain() *model.History {
 }
 
 func TestSigns_OfOneHistory(t *testing.T) {
-	all := Signs{Clients: 1, Boxes: 1, Shared: 1, Met: 1, Execs: 1, Output: 1, Journals: 1, Logged: 1, Traced: 1, Full: 1, Accompanied: 3, Overtaken: 1}
+	all := Signs{Clients: 1, Boxes: 1, Together: 1, Shared: 1, Met: 1, Execs: 1, Output: 1, Journals: 1, Logged: 1, Traced: 1, Full: 1, Accompanied: 3, Overtaken: 1}
 	for name, c := range map[string]struct {
 		change func(h *model.History, v *model.Verdict)
 		want   func(s *Signs)
@@ -134,16 +136,18 @@ func TestSigns_OfOneHistory(t *testing.T) {
 		"no exit frame":              {func(h *model.History, _ *model.Verdict) { h.Calls[4].Attach.Frames = nil }, func(s *Signs) { s.Output = 0 }},
 		"the exec refused":           {func(h *model.History, _ *model.Verdict) { h.Calls[1].Outcome = model.Rejected }, func(s *Signs) { s.Execs, s.Output = 0, 0 }},
 		"the create refused": {func(h *model.History, _ *model.Verdict) { h.Calls[0].Outcome = model.Rejected }, func(s *Signs) {
-			*s = Signs{Clients: 1, Accompanied: 3, Overtaken: 1}
+			*s = Signs{Clients: 1, Together: 1, Accompanied: 3, Overtaken: 1}
 		}},
 		"one client": {func(h *model.History, _ *model.Verdict) { h.Calls[2].Client, h.Calls[3].Client = "a", "a" }, func(s *Signs) {
-			s.Clients, s.Shared, s.Met, s.Full, s.Accompanied, s.Overtaken = 0, 0, 0, 0, 0, 0
+			s.Clients, s.Together, s.Shared, s.Met, s.Full, s.Accompanied, s.Overtaken = 0, 0, 0, 0, 0, 0, 0
 		}},
 		"the others are the harness": {func(h *model.History, _ *model.Verdict) {
 			for _, i := range []int{2, 3} {
 				h.Calls[i].Client, h.Calls[i].Step = "", model.Harness
 			}
-		}, func(s *Signs) { s.Clients, s.Shared, s.Met, s.Full, s.Accompanied, s.Overtaken = 0, 0, 0, 0, 0, 0 }},
+		}, func(s *Signs) {
+			s.Clients, s.Together, s.Shared, s.Met, s.Full, s.Accompanied, s.Overtaken = 0, 0, 0, 0, 0, 0, 0
+		}},
 		"sent together":  {func(h *model.History, _ *model.Verdict) { h.Calls[2].Invoke = h.Calls[1].Invoke + 1000 }, func(s *Signs) { s.Overtaken = 0 }},
 		"by two clients": {func(h *model.History, _ *model.Verdict) { h.Calls[3].Client = "c" }, func(s *Signs) { s.Overtaken = 0 }},
 		"no answer":      {func(h *model.History, _ *model.Verdict) { h.Calls[3].Outcome = model.Unknown }, func(s *Signs) { s.Accompanied, s.Overtaken = 2, 0 }},

@@ -10,21 +10,23 @@ import (
 type Signs struct {
 	Clients  int `json:"clients"`  // two clients or more sent something
 	Boxes    int `json:"boxes"`    // a create was answered with a box
-	Shared   int `json:"shared"`   // both, so that clients could meet on a box
+	Together int `json:"together"` // calls of two clients were in flight at once
+	Shared   int `json:"shared"`   // of those: with a box, so that clients could meet on it
 	Met      int `json:"met"`      // of those: calls of two clients were in flight on one box at once
 	Execs    int `json:"execs"`    // with a box: an exec was started
 	Output   int `json:"output"`   // of those: an attach session carried an exec to its exit
 	Journals int `json:"journals"` // with a box: the runner's journal was read
 	Logged   int `json:"logged"`   // of those: the runner had logged anything at all, whenever
 	Traced   int `json:"traced"`   // of those: it tells of every box and exec that was answered
-	Full     int `json:"full"`     // judged, had calls that met, and was traced where a journal is read
-	// Met above is what clients see; they see it too where calls queue up before the API. So, of calls:
+	Full     int `json:"full"`     // judged, with a box and calls in flight at once, and traced where a journal is read
+	// Those are what clients see; they see it too where calls queue up before the API. So, of calls:
 	Accompanied int `json:"accompanied_calls"` // another client's call was in flight at the same time
 	Overtaken   int `json:"overtaken_calls"`   // of those: another client did two whole calls meanwhile
 }
 
 func (s *Signs) add(t Signs) {
 	s.Clients += t.Clients
+	s.Together += t.Together
 	s.Boxes += t.Boxes
 	s.Shared += t.Shared
 	s.Met += t.Met
@@ -63,11 +65,13 @@ func look(h *model.History, v model.Verdict, met bool) Signs {
 	read := box && h.Journal.Kind != "" && h.Journal.Problem == ""
 	logged := read && h.Journal.Lines > 0
 	traced := logged && tracedAll(h)
-	s.Clients, s.Boxes, s.Shared, s.Met = one(several), one(box), one(several && box), one(several && box && met)
+	s.Accompanied, s.Overtaken = overtaken(h)
+	together := s.Accompanied > 0 || met
+	s.Clients, s.Boxes, s.Together = one(several), one(box), one(together)
+	s.Shared, s.Met = one(together && box), one(box && met)
 	s.Execs, s.Output = one(box && execs > 0), one(box && execs > 0 && exits > 0)
 	s.Journals, s.Logged, s.Traced = one(read), one(logged), one(traced)
-	s.Full = one(v.Status != model.Inconclusive && s.Met == 1 && traced == read)
-	s.Accompanied, s.Overtaken = overtaken(h)
+	s.Full = one(v.Status != model.Inconclusive && s.Shared == 1 && traced == read)
 	return s
 }
 

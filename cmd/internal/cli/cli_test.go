@@ -48,7 +48,7 @@ func TestCode_OneLineAndAnExitCode(t *testing.T) {
 
 func TestSummary_CodeAndClaim(t *testing.T) {
 	full := func(n int) campaign.Counts {
-		return campaign.Counts{Plans: 300, Inconclusive: 300 - n, Signs: campaign.Signs{Clients: 300, Boxes: 300, Shared: 300, Met: 300, Execs: 300, Output: 300, Full: n}}
+		return campaign.Counts{Plans: 300, Inconclusive: 300 - n, Signs: campaign.Signs{Clients: 300, Boxes: 300, Together: 300, Shared: 300, Met: 300, Execs: 300, Output: 300, Full: n}}
 	}
 	done, half, most := full(300), full(150), full(149)
 	noExec := done
