@@ -57,8 +57,8 @@ type sign struct {
 //	                  844 plans  of 20 plans  up to 4      up to 6 steps
 //	two clients       100 %      100 %         98 %        100 %
 //	a box              99 %       95 %         96 %         93 %
-//	calls at once      96 %        -          > 58 %       > 63 %
-//	calls on one box   95 %       90 %         61 %         68 %
+//	calls at once      96 %      100 %         76 %         90 %
+//	calls on one box   95 %       90 %         69 %         65 %
 //	calls overtaken     5.0 %      4.0 %, 1.4 %*  1.9 %      1.6 %
 //	an exec            81 %       74 %         62 %         54 %
 //	output of an exec  98 %       93 %         82 %         77 %

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -52,21 +53,16 @@ func stopStack(t *testing.T, s *embedded.Stack, target *embedded.Target) {
 // hog keeps every processor busy until the test ends.
 func hog(t *testing.T) {
 	t.Helper()
-	quit := make(chan struct{})
+	var over atomic.Bool
 	var wg sync.WaitGroup
 	for range 2 * runtime.GOMAXPROCS(0) {
 		wg.Go(func() {
-			for {
-				select {
-				case <-quit:
-					return
-				default:
-				}
+			for !over.Load() {
 			}
 		})
 	}
 	t.Cleanup(func() {
-		close(quit)
+		over.Store(true)
 		wg.Wait()
 	})
 }
