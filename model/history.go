@@ -188,6 +188,8 @@ type JournalEntry struct {
 type Journal struct {
 	Kind    string         `json:"kind"` // what it was read with, "" = it could not be read
 	Entries []JournalEntry `json:"entries"`
+	// Lines counts what had been read of the runner's log by then, whatever it is about.
+	Lines int `json:"lines,omitempty"`
 	// Foreign lists box ids in the runner's log of this time span that no create of the campaign
 	// accounts for. It is only filled on a stack that nobody else uses.
 	Foreign   []string `json:"foreign,omitempty"`

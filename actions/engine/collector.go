@@ -17,6 +17,7 @@ type collector struct {
 
 	mu     sync.Mutex
 	cursor string
+	lines  int
 	byBox  map[string][]stack.LogEntry
 	lost   time.Time // when lines were last dropped
 }
@@ -34,6 +35,7 @@ func (c *collector) collect(ctx context.Context) error {
 		return err
 	}
 	c.cursor = next
+	c.lines += len(entries)
 	for _, e := range entries {
 		if e.Lost && e.Time.After(c.lost) {
 			c.lost = e.Time
@@ -50,7 +52,7 @@ func (c *collector) collect(ctx context.Context) error {
 func (c *collector) slice(ids map[string]bool, began time.Time) model.Journal {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	j := model.Journal{Kind: c.src.Describe()}
+	j := model.Journal{Kind: c.src.Describe(), Lines: c.lines}
 	if !c.lost.Before(began) {
 		j.Problem = model.JournalLost
 	}

@@ -31,6 +31,7 @@ type Counts struct {
 	Ops          map[string]int `json:"operations"`
 	LongestStall time.Duration  `json:"longest_stall"`
 	Covered      Covered        `json:"covered"`
+	Signs        Signs          `json:"signs"` // what its silence rests on
 }
 
 // Overlap is the share of calls on boxes that overlapped another call on the same box.
@@ -44,6 +45,7 @@ func (c Counts) Overlap() float64 {
 // Add counts one judged history.
 func (s *Stats) Add(h *model.History, v model.Verdict) {
 	overlapping, boxCalls := overlap(h)
+	signs := look(h, v, overlapping > 0)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.cover.add(h)
@@ -56,6 +58,7 @@ func (s *Stats) Add(h *model.History, v model.Verdict) {
 	c.Calls += len(h.Calls)
 	c.Overlapping += overlapping
 	c.BoxCalls += boxCalls
+	c.Signs.add(signs)
 	c.LongestStall = max(c.LongestStall, h.Meta.Stalled)
 	for i := range h.Calls {
 		x := &h.Calls[i]

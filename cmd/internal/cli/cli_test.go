@@ -47,10 +47,13 @@ func TestCode_OneLineAndAnExitCode(t *testing.T) {
 }
 
 func TestSummary_CodeAndClaim(t *testing.T) {
-	done := campaign.Counts{Plans: 300, Execs: 100}
+	full := func(n int) campaign.Counts {
+		return campaign.Counts{Plans: 300, Inconclusive: 300 - n, Signs: campaign.Signs{Clients: 300, Boxes: 300, Together: 300, Shared: 300, Met: 300, Execs: 300, Output: 300, Full: n}}
+	}
+	done, half, most := full(300), full(150), full(149)
+	noExec := done
+	noExec.Signs.Execs = 0
 	finding := []*campaign.Finding{{}}
-	half, most := done, done
-	half.Inconclusive, most.Inconclusive = 150, 151
 	for name, c := range map[string]struct {
 		s     summary
 		code  int
@@ -60,7 +63,7 @@ func TestSummary_CodeAndClaim(t *testing.T) {
 		"half judged":                  {summary{stats: half}, ExitOK, "no findings; a bug that shows in 2 % of plans or more would have been seen (95 %)"},
 		"less than half judged":        {summary{stats: most}, ExitInconclusive, "nothing: too little was done or could be judged to call this a pass"},
 		"nothing done":                 {summary{}, ExitInconclusive, "nothing: too little"},
-		"no exec":                      {summary{stats: campaign.Counts{Plans: 3}}, ExitInconclusive, "nothing: too little"},
+		"no exec":                      {summary{stats: noExec}, ExitInconclusive, "nothing: too little"},
 		"interrupted":                  {summary{stats: done, interrupted: true}, ExitInconclusive, "interrupted; nothing was found in 300 plans"},
 		"found":                        {summary{stats: done, findings: finding}, ExitViolation, "1 finding"},
 		"found, then interrupted":      {summary{stats: done, findings: finding, interrupted: true}, ExitViolation, "1 finding"},

@@ -36,7 +36,7 @@ func (s *summary) code() int {
 		return ExitViolation
 	case 20*s.stats.Lossy > s.stats.Plans:
 		return ExitBroken // the judge relies on a whole journal
-	case s.interrupted, s.stats.Plans == 0, s.stats.Execs == 0, 2*s.stats.Inconclusive > s.stats.Plans:
+	case s.interrupted, len(campaign.Power(s.stats)) > 0:
 		return ExitInconclusive
 	}
 	return ExitOK
@@ -44,7 +44,6 @@ func (s *summary) code() int {
 
 // claim is what the run may say of the stack.
 func (s *summary) claim() string {
-	judged := s.stats.Plans - s.stats.Inconclusive
 	switch {
 	case s.code() == ExitBroken && s.err == nil:
 		return fmt.Sprintf("nothing: the journal dropped lines during %d of %d plans", s.stats.Lossy, s.stats.Plans)
@@ -53,13 +52,22 @@ func (s *summary) claim() string {
 	case len(s.findings) > 0:
 		return report.Count(len(s.findings), "finding")
 	case s.interrupted:
-		return fmt.Sprintf("interrupted; nothing was found in %s", report.Count(judged, "plan"))
+		return fmt.Sprintf("interrupted; nothing was found in %s", report.Count(s.stats.Plans-s.stats.Inconclusive, "plan"))
 	case s.code() == ExitInconclusive && s.stats.Plans == 0 && s.givenUp > 0:
 		return "nothing: the stack did not answer, and no plan came to an end"
 	case s.code() == ExitInconclusive:
 		return "nothing: too little was done or could be judged to call this a pass"
 	}
-	return fmt.Sprintf("no findings; a bug that shows in %.2g %% of plans or more would have been seen (95 %%)", 100*(1-math.Pow(0.05, 1/float64(max(1, judged)))))
+	// Only plans that could show a race count.
+	return fmt.Sprintf("no findings; a bug that shows in %.2g %% of plans or more would have been seen (95 %%)", 100*(1-math.Pow(0.05, 1/float64(max(1, s.stats.Signs.Full)))))
+}
+
+// weak lists why the run is no pass although it found nothing and came to its end.
+func (s *summary) weak() []campaign.Reason {
+	if s.interrupted || s.code() != ExitInconclusive {
+		return nil
+	}
+	return campaign.Power(s.stats)
 }
 
 // summary prints the end of a run and returns its exit code as an error.
@@ -70,6 +78,9 @@ func (a *app) summary(f runFlags, s summary) error {
 			return err
 		}
 	case f.quiet:
+		for _, r := range s.weak() {
+			fmt.Fprintln(a.err, "chaos: "+r.Text)
+		}
 		fmt.Fprintf(a.out, "chaos: %s (%s, seed %d)\n", s.claim(), report.Count(s.stats.Plans, "plan"), f.seed)
 	default:
 		fmt.Fprintf(a.out, "\nchaos run · %s on %s · seed %d\n", report.Clock(s.took), s.stack.target.Describe(), f.seed)
@@ -87,6 +98,7 @@ func (a *app) summary(f runFlags, s summary) error {
 		if needs := f.keyNeeded(); needs != "" && len(s.findings) > 0 {
 			fmt.Fprintf(a.out, "     (%s)\n", needs)
 		}
+		report.Power(a.out, s.weak(), campaign.Unproven(s.stats))
 		fmt.Fprintf(a.out, "  result   %s\n  folder   %s (judge it again: %s)\n", s.claim(), quote(s.folder), command("judge", s.folder))
 	}
 	if s.err != nil {
@@ -147,6 +159,7 @@ func (a *app) jsonSummary(f runFlags, s summary) error {
 		})
 	}
 	return writeJSON(a.out, map[string]any{
+		"power": append([]campaign.Reason{}, campaign.Power(s.stats)...), "unproven": append([]string{}, campaign.Unproven(s.stats)...),
 		"stack": s.stack.target.Describe(), "notes": s.stack.notes, "seed": f.seed, "seconds": s.took.Seconds(), "counts": s.stats, "overlap": s.stats.Overlap(), "coverage": s.coverage,
 		"findings": list, "folder": s.folder, "result": s.claim(), "exit": s.code(), "interrupted": s.interrupted, "given_up_plans": s.givenUp,
 	})

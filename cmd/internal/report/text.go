@@ -179,6 +179,16 @@ func Counts(w io.Writer, c campaign.Counts) {
 	}
 }
 
+// Power prints why a run is no pass although it found nothing, and what it leaves open in any case.
+func Power(w io.Writer, weak []campaign.Reason, unproven []string) {
+	for _, r := range weak {
+		fmt.Fprintf(w, "  weak     %s\n", r.Text)
+	}
+	for _, u := range unproven {
+		fmt.Fprintf(w, "  unproven %s\n", u)
+	}
+}
+
 // overlapHint compares the overlap of a run with what was measured on the embedded stack: 34 to 47 %,
 // whatever --workers and --max-steps were, with two clients or more.
 func overlapHint(c campaign.Counts) string {
