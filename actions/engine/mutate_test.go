@@ -176,6 +176,9 @@ func refused(_ *mutant, c *model.Call) bool {
 
 func view(m *mutant, c *model.Call, status string) []model.BoxView {
 	made := m.pick(func(x *model.Call) bool { return x.Op == model.OpCreate && x.Box == c.Box && x.Outcome == model.OK })
+	if made == nil {
+		made = c // its create was never answered
+	}
 	return []model.BoxView{{Ref: c.Box, ID: made.BoxID, Name: made.Name, Status: status}}
 }
 
