@@ -21,7 +21,7 @@ type Trial struct {
 	After      time.Duration `json:"after,omitempty"` // search time to the first failure
 	Plans      int           `json:"plans"`           // random plans performed
 	Before     int           `json:"steps_before,omitempty"`
-	Steps      int           `json:"steps,omitempty"` // of the shrunk plan
+	Steps      int           `json:"steps,omitempty"` // of the saved case
 	Executions int           `json:"executions,omitempty"`
 	Failures   int           `json:"failures,omitempty"` // of the certificate
 	Runs       int           `json:"runs,omitempty"`
@@ -61,7 +61,7 @@ func Try(ctx context.Context, buggy, clean *Rig, base Trial, cfg Config, build s
 	f := findings[0]
 	t.Found, t.Signature, t.After, t.Before = true, f.Violation.Signature.String(), f.After, len(f.Plan.Steps)
 	t.Case, t.Executions = f.Case, f.Shrunk.Executions
-	t.Steps, t.Failures, t.Runs = len(f.Shrunk.Shortest.Plan.Steps), f.Shrunk.Shortest.Certificate.Failures, f.Shrunk.Shortest.Certificate.Runs
+	t.Steps, t.Failures, t.Runs = len(f.Case.Plan.Steps), f.Case.Certificate.Failures, f.Case.Certificate.Runs
 	opt := corpus.ReplayOptions{Parallel: cfg.Workers, Vocab: actions.Vocabulary{}}
 	t.Buggy = string(corpus.Replay(ctx, f.Case, buggy.Predicate(f.Case.Signature), opt).Verdict)
 	t.Clean = string(corpus.Replay(ctx, f.Case, clean.Predicate(f.Case.Signature), opt).Verdict)
