@@ -46,6 +46,18 @@ func told(lines ...int) func(string) string {
 	}
 }
 
+// repeating is an exec whose lines a server would keep, but with what it repeats of its input it writes
+// more, and a session that comes late and is given the last keep bytes of it.
+func repeating(keep int) *story {
+	s := begin()
+	s.create("b1")
+	s.exec("e1", "b1", model.Payload{Stdin: 2000, Stdout: 8000})
+	first := s.attach("e1", nil)
+	first.Attach.Opened, first.Attach.EOF, first.Attach.Sent = first.Invoke+1, first.Invoke+2, len(s.payload("e1").Input())
+	s.attach("e1", func(o, e string) (string, string) { return o[len(o)-keep:], e })
+	return s
+}
+
 // lasting makes a session end with its exec, ms milliseconds after the beginning of the story.
 func (s *story) lasting(c *model.Call, until int64) {
 	c.Return = until * ms
@@ -178,6 +190,7 @@ func init() {
 		a.Slow, a.Frames, a.Close = 6*time.Second, a.Frames[:1], 1011
 		return end(s)
 	}
+	good["a late session of an exec that repeats more than is kept"] = func() *story { return end(repeating(256 << 10)) }
 	good["a slow reader that misses most of it"] = func() *story { return end(slowly(nil)) }
 
 	bad = append(bad, []badStory{

@@ -40,7 +40,7 @@ func (inputExact) Check(f *Facts) []Finding {
 // inputDamage compares what the command says it has read, as session s carried it, with what was sent.
 func (f *Facts) inputDamage(x *Exec, s *model.Call) *Finding {
 	p := x.Start.Payload
-	if s.Attach == nil || x.lossy(s, model.Out, len(p.Expected(model.Out))) {
+	if s.Attach == nil || x.lossy(s, model.Out) {
 		return nil
 	}
 	back := p.ReadBack(s.Attach.Bytes(model.Out))

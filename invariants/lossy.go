@@ -19,10 +19,22 @@ const (
 	patience = time.Second
 )
 
-// lossy reports whether session s may lack parts of a stream of size bytes.
-func (x *Exec) lossy(s *model.Call, stream byte, size int) bool {
+// lossy reports whether session s may lack parts of a stream.
+func (x *Exec) lossy(s *model.Call, stream byte) bool {
 	p := x.Start.Payload
-	return size > keptBytes || s.Attach.Slow > 0 && p.Count(stream)+p.Stdin > queuedLines
+	return x.mostWritten(stream) > keptBytes || s.Attach.Slow > 0 && p.Count(stream)+p.Stdin > queuedLines
+}
+
+// mostWritten is how many bytes the exec may have written to stream, all that it repeats of its input
+// and tells of its terminal included: the server keeps no less of one than of the other.
+func (x *Exec) mostWritten(stream byte) int {
+	p := x.Start.Payload
+	n := len(p.ExpectedTelling(stream, x.told))
+	if stream == model.Out && p.Watch > 0 {
+		const sizes, line = 64, 80 // far more changes, and longer lines, than any plan has
+		n += sizes * line
+	}
+	return n
 }
 
 // ComparePieces is Compare for a stream of which parts may be missing, also the end. What is there

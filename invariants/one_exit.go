@@ -181,7 +181,7 @@ func (x *Exec) cutShort(s *model.Call) bool {
 	}
 	for _, stream := range []byte{model.Out, model.Err} {
 		want, got := x.compared(s, stream)
-		if damage, _ := Compare(want, got, x.Start.Payload.Token); damage == Truncated && !x.lossy(s, stream, len(want)) {
+		if damage, _ := Compare(want, got, x.Start.Payload.Token); damage == Truncated && !x.lossy(s, stream) {
 			return true
 		}
 	}
