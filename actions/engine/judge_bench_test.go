@@ -3,6 +3,7 @@ package engine_test
 import (
 	"fmt"
 	"runtime"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -61,7 +62,8 @@ func BenchmarkOneHistory(b *testing.B) {
 		b.Run(fmt.Sprintf("calls=%d", len(h.Calls)), func(b *testing.B) {
 			c := contract(b)
 			for b.Loop() {
-				require.NotEqual(b, model.Violated, invariants.Judge(h, c).Status)
+				v := invariants.Judge(h, c)
+				require.NotEqual(b, model.Violated, v.Status, "%+v", v.Violations)
 			}
 			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*len(h.Calls)), "µs/call")
 		})
@@ -79,15 +81,41 @@ func joined(list []*model.History) *model.History {
 			c.Invoke, c.Return = c.Invoke+at, c.Return+at
 			last = max(last, c.Return)
 			c.Box, c.Exec = numbered(c.Box, n), numbered(c.Exec, n)
+			if c.Op == model.OpMetrics || c.Op == model.OpProbe {
+				continue // what they tell is of the plan's own organization
+			}
+			c.Attach = later(c.Attach, at)
 			for i := range c.Boxes {
 				c.Boxes[i].Ref = numbered(c.Boxes[i].Ref, n)
 			}
 			out.Calls = append(out.Calls, c)
 		}
-		out.Journal.Entries = append(out.Journal.Entries, h.Journal.Entries...)
+		for _, e := range h.Journal.Entries {
+			e.At += at
+			out.Journal.Entries = append(out.Journal.Entries, e)
+		}
 		at = last + 1
 	}
 	return out
+}
+
+// later returns a with all its times moved by d.
+func later(a *model.Attach, d int64) *model.Attach {
+	if a == nil {
+		return nil
+	}
+	moved := *a
+	if moved.Opened != 0 {
+		moved.Opened += d
+	}
+	if moved.EOF != 0 {
+		moved.EOF += d
+	}
+	moved.Frames = slices.Clone(a.Frames)
+	for i := range moved.Frames {
+		moved.Frames[i].At += d
+	}
+	return &moved
 }
 
 func numbered(r model.Ref, n int) model.Ref {
