@@ -31,8 +31,9 @@ type Exec struct {
 	Kills    []*model.Call // that were not refused
 	Resizes  []*model.Call // that were not refused
 	told     model.Told    // what it told about its box in the first session that shows it
-	Ended    int64         // first moment at which an answer showed that it was over; never if none did
-	EndedBy  *model.Call   // that answer
+	seenTold map[string]int64
+	Ended    int64       // first moment at which an answer showed that it was over; never if none did
+	EndedBy  *model.Call // that answer
 }
 
 func newFacts(h *model.History, contract model.Contract) *Facts {

@@ -27,6 +27,9 @@ func (x *Exec) toldAt(kind string) (at int64, value string, ok bool) {
 	if !ok {
 		return 0, "", false
 	}
+	if at, ok = x.seenTold[kind]; ok {
+		return at, first.Value, true
+	}
 	at = never
 	for _, s := range x.Attaches {
 		if s.Attach == nil {
@@ -36,6 +39,10 @@ func (x *Exec) toldAt(kind string) (at int64, value string, ok bool) {
 			at = min(at, arrival(s.Attach, t.End))
 		}
 	}
+	if x.seenTold == nil {
+		x.seenTold = map[string]int64{}
+	}
+	x.seenTold[kind] = at
 	return at, first.Value, true
 }
 
