@@ -54,10 +54,23 @@ func TestConnect_TakesThePrefixFromWhoWeAre(t *testing.T) {
 
 func TestConnect_RefusesWhatIsNoStackOnThisMachine(t *testing.T) {
 	for _, url := range []string{"", "127.0.0.1:3000", "ftp://127.0.0.1/api", "http://", "http://[::1", "http://example.org/api", "http://10.0.0.1:3000", "https://api.example.org",
-		"http://127.0.0.1.example.org", "http://me:" + key + "@127.0.0.1:3000/api"} {
+		"http://127.0.0.1.example.org", "http://me:" + key + "@127.0.0.1:3000/api", "http://me:" + key + "@127.0.0.1:x/api", "http://127.0.0.1:3000/api?key=" + key,
+		"http://127.0.0.1:3000/api#" + key, "http://%zz/?" + key, "http://127.0.0.1:3000/api?", "http://127.0.0.1:3000/#", "http://127.0.0.1:99999/api", "http://127.0.0.1:0"} {
 		_, err := live.Connect(t.Context(), live.Config{URL: url, Key: key})
 		require.Error(t, err, url)
 		require.True(t, live.IsConfig(err), "%s: %v", url, err)
+		require.NotContains(t, err.Error(), "K3y")
+	}
+}
+
+func TestConnect_AKeyIsOneLine(t *testing.T) {
+	for _, bad := range []string{key + "\n", "\r" + key, key + "\x00", "a\tb", key + "\u0085"} {
+		_, err := live.Connect(t.Context(), live.Config{URL: "http://127.0.0.1:1", Key: bad})
+		require.True(t, live.IsConfig(err), "%q: %v", bad, err)
+		require.EqualError(t, err, "--key or BOXLITE_API_KEY: the key holds a control character, such as the end of a line")
+		_, err = live.Connect(t.Context(), live.Config{URL: "http://127.0.0.1:1", Key: key, OtherKey: bad})
+		require.True(t, live.IsConfig(err), "%q: %v", bad, err)
+		require.ErrorContains(t, err, "--other-key or BOXLITE_OTHER_API_KEY: ")
 		require.NotContains(t, err.Error(), "K3y")
 	}
 }
