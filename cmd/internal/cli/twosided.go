@@ -15,6 +15,7 @@ import (
 	"chaos/cmd/internal/report"
 	"chaos/corpus"
 	"chaos/stack/embedded/bugs"
+	"chaos/stack/live"
 )
 
 type twoSidedFlags struct {
@@ -63,7 +64,8 @@ func (f *stackFlags) text() string {
 	return out
 }
 
-// parseStack reads the form that --base and --candidate take.
+// parseStack reads the form that --base and --candidate take. Its errors repeat no more of text than
+// the stack: the rest may be a key, also where it stands in a wrong place.
 func parseStack(flag, text string) (stackFlags, error) {
 	var s stackFlags
 	if strings.TrimSpace(text) == "" {
@@ -73,19 +75,31 @@ func parseStack(flag, text string) (stackFlags, error) {
 	fs.Usage = func() {}
 	fs.StringVar(&s.bugs, "bug", "", "")
 	fs.StringVar(&s.key, "key", "", "")
+	fs.StringVar(&s.otherKey, "other-key", "", "")
 	s.addContract(fs)
 	// 'embedded --bug a, b' names two bugs.
-	if err := fs.Parse(strings.Fields(afterComma.ReplaceAllString(text, ","))); err != nil {
-		return s, usagef("%s %q: %v", flag, text, err)
-	}
-	if fs.NArg() != 1 {
-		return s, usagef("%s %q: want one stack, embedded or a URL, and then its flags", flag, text)
+	words := strings.Fields(afterComma.ReplaceAllString(text, ","))
+	if err := fs.Parse(words); err != nil {
+		return s, usagef("%s%s: %s", flag, shownStack(words), flagMistake(err))
 	}
 	s.stack = fs.Arg(0)
+	if fs.NArg() != 1 || len(words) > 1 && shownStack([]string{s.stack}) == "" {
+		return s, usagef("%s%s: want one stack, embedded or a URL, and then its flags", flag, shownStack(words))
+	}
 	if _, err := s.check(); err != nil {
-		return s, usagef("%s %q: %v", flag, text, err)
+		return s, usagef("%s%s: %v", flag, shownStack(words), err)
 	}
 	return s, nil
+}
+
+// shownStack returns the first of the words that is a stack, for an error message, or "".
+func shownStack(words []string) string {
+	for _, w := range words {
+		if w == "embedded" || strings.Contains(w, "://") {
+			return fmt.Sprintf(" %q", live.Shown(w))
+		}
+	}
+	return ""
 }
 
 func (a *app) twoSided(ctx context.Context, f twoSidedFlags, names []string) error {
