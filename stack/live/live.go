@@ -141,13 +141,31 @@ func whoAmI(ctx context.Context, base, key, from string) (prefix string, err err
 	if res.Status == 401 || res.Status == 403 {
 		return "", fmt.Errorf("reach stack: GET /v1/me answered %d: the key is not accepted; give it with %s", res.Status, from)
 	}
-	var me struct {
-		PathPrefix string `json:"path_prefix"`
-	}
-	if res.Status != 200 || json.Unmarshal(res.Body, &me) != nil {
+	prefix, ok := principal(res.Body)
+	if res.Status != 200 || !ok {
 		return "", fmt.Errorf("reach stack: GET /v1/me answered %d and not who we are: is this a BoxLite API?", res.Status)
 	}
-	return me.PathPrefix, nil
+	return prefix, nil
+}
+
+// principal reads who we are. Servers differ in what they say of it, but none says nothing: boxlite
+// serve has no prefix, or null, and the oldest servers call it "prefix" and say no more.
+func principal(body []byte) (prefix string, ok bool) {
+	var me struct {
+		Sub  string          `json:"sub"`
+		Type string          `json:"principal_type"`
+		Path json.RawMessage `json:"path_prefix"`
+		Old  json.RawMessage `json:"prefix"`
+	}
+	if json.Unmarshal(body, &me) != nil {
+		return "", false
+	}
+	for _, raw := range []json.RawMessage{me.Path, me.Old} {
+		if prefix == "" && raw != nil && json.Unmarshal(raw, &prefix) != nil {
+			return "", false
+		}
+	}
+	return prefix, me.Sub != "" || me.Type != "" || me.Path != nil || me.Old != nil
 }
 
 // ConfigError is a mistake of whoever configured the target.

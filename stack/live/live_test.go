@@ -40,7 +40,9 @@ func TestConnect_TakesThePrefixFromWhoWeAre(t *testing.T) {
 		`{"path_prefix":"a/b"}`:                 "/api/v1/a/b/boxes",
 		`{"path_prefix":null}`:                  "/api/v1/boxes",
 		`{"path_prefix":""}`:                    "/api/v1/boxes",
-		`{}`:                                    "/api/v1/boxes",
+		`{"sub":"key:o"}`:                       "/api/v1/boxes",
+		`{"principal_type":"api_key"}`:          "/api/v1/boxes",
+		`{"prefix":"default"}`:                  "/api/v1/default/boxes",
 	} {
 		s := server(t, 200, body)
 		target, err := live.Connect(t.Context(), live.Config{URL: s.URL + "/api/", Key: key})
@@ -81,12 +83,17 @@ func TestConnect_SaysWhatIsWrongWithTheStack(t *testing.T) {
 		body, key string
 		want      string
 	}{
-		"a wrong key":         {200, "{}", "K3y-other", "the key is not accepted"},
-		"no key":              {200, "{}", "", "the key is not accepted"},
-		"a forbidden key":     {403, "{}", key, "the key is not accepted"},
-		"another kind of API": {404, "404 page not found", key, "is this a BoxLite API?"},
-		"no JSON":             {200, "<html>", key, "is this a BoxLite API?"},
-		"a broken stack":      {503, "{}", key, "answered 503"},
+		"a wrong key":           {200, "{}", "K3y-other", "the key is not accepted"},
+		"no key":                {200, "{}", "", "the key is not accepted"},
+		"a forbidden key":       {403, "{}", key, "the key is not accepted"},
+		"another kind of API":   {404, "404 page not found", key, "is this a BoxLite API?"},
+		"no JSON":               {200, "<html>", key, "is this a BoxLite API?"},
+		"nothing":               {200, "", key, "is this a BoxLite API?"},
+		"nobody":                {200, "{}", key, "GET /v1/me answered 200 and not who we are: is this a BoxLite API?"},
+		"no object":             {200, "null", key, "is this a BoxLite API?"},
+		"something else":        {200, `{"status":"ok","sub":""}`, key, "is this a BoxLite API?"},
+		"a prefix that is none": {200, `{"sub":"x","path_prefix":7}`, key, "is this a BoxLite API?"},
+		"a broken stack":        {503, "{}", key, "answered 503"},
 	} {
 		s := server(t, tc.status, tc.body)
 		_, err := live.Connect(t.Context(), live.Config{URL: s.URL + "/api", Key: tc.key})

@@ -152,7 +152,7 @@ func (f *stackFlags) findContract(ctx context.Context, cfg *live.Config) ([]stri
 	d, err := doctor.Examine(ctx, t.Client(), t.Limits())
 	var unable *doctor.Unable
 	if errors.As(err, &unable) {
-		return nil, fmt.Errorf("--profile %s: %w; name the profile", auto, err)
+		return nil, fmt.Errorf("--profile %s: %w; name the profile that it should have", auto, err)
 	}
 	if err != nil {
 		return nil, err
