@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"chaos/corpus"
 	"chaos/model"
 	"chaos/model/plantext"
 )
@@ -23,6 +24,10 @@ const (
 	historyFile = "history.jsonl"
 	verdictFile = "verdict.json"
 )
+
+// maxHistory bounds the files that are read back. The longest plans with the most output come to some
+// 20 MiB.
+const maxHistory = 256 << 20
 
 // keptPasses is how many of the latest histories without a violation stay in a run folder.
 const keptPasses = 10
@@ -187,14 +192,15 @@ func historyFolders(dir string) ([]string, error) {
 	return out, nil
 }
 
+// hasHistory is also true for a history that cannot be read: that is not passed over in silence.
 func hasHistory(dir string) bool {
-	_, err := os.Stat(filepath.Join(dir, historyFile))
+	_, err := os.Lstat(filepath.Join(dir, historyFile))
 	return err == nil
 }
 
 func readSaved(sub string, vocab model.Vocabulary) (Saved, error) {
 	s := Saved{Path: sub}
-	text, err := os.ReadFile(filepath.Join(sub, planFile))
+	text, err := corpus.ReadRegular(filepath.Join(sub, planFile), "plan", corpus.MaxSize)
 	if err != nil {
 		return s, err
 	}
@@ -202,7 +208,7 @@ func readSaved(sub string, vocab model.Vocabulary) (Saved, error) {
 	if err != nil {
 		return s, fmt.Errorf("%s: %w", filepath.Join(sub, planFile), err)
 	}
-	data, err := os.ReadFile(filepath.Join(sub, historyFile))
+	data, err := corpus.ReadRegular(filepath.Join(sub, historyFile), "history", maxHistory)
 	if err != nil {
 		return s, err
 	}
@@ -210,12 +216,22 @@ func readSaved(sub string, vocab model.Vocabulary) (Saved, error) {
 		return s, fmt.Errorf("%s: %w", filepath.Join(sub, historyFile), err)
 	}
 	s.History.Plan = plan
-	if b, err := os.ReadFile(filepath.Join(sub, verdictFile)); err == nil {
-		var v model.Verdict
-		if err := json.Unmarshal(b, &v); err != nil {
-			return s, fmt.Errorf("%s: %w", filepath.Join(sub, verdictFile), err)
-		}
-		s.Verdict = &v
+	s.Verdict, err = readVerdict(filepath.Join(sub, verdictFile))
+	return s, err
+}
+
+// readVerdict returns nil if there is none: the run was ended before it judged.
+func readVerdict(path string) (*model.Verdict, error) {
+	b, err := corpus.ReadRegular(path, "verdict", maxHistory)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
 	}
-	return s, nil
+	if err != nil {
+		return nil, err
+	}
+	var v model.Verdict
+	if err := json.Unmarshal(b, &v); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return &v, nil
 }
