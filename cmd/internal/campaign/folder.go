@@ -212,10 +212,9 @@ func readSaved(sub string, vocab model.Vocabulary) (Saved, error) {
 	if err != nil {
 		return s, err
 	}
-	if s.History, err = model.ParseHistory(data); err != nil {
+	if s.History, err = model.ReadHistory(data, plan); err != nil {
 		return s, fmt.Errorf("%s: %w", filepath.Join(sub, historyFile), err)
 	}
-	s.History.Plan = plan
 	s.Verdict, err = readVerdict(filepath.Join(sub, verdictFile))
 	return s, err
 }
