@@ -141,6 +141,16 @@ func doctorJSON(st *openStack, d *doctor.Diagnosis, fits []doctor.Fit) map[strin
 	return map[string]any{"stack": st.target.Client().Endpoint().URL, "fits": fit, "seen": d.Flags.String(), "profiles": list, "answers": d.Answers}
 }
 
+// judgedBy names the contract that a stack given by URL was judged by because somebody said so, and how
+// to find out whether it keeps it; "" for others. A wrong contract looks like many bugs.
+func (f *stackFlags) judgedBy() string {
+	contract, err := f.resolve(false, nil)
+	if f.stack == "embedded" || f.profile == auto || err != nil {
+		return ""
+	}
+	return fmt.Sprintf("by contract %s; %s says whether the stack keeps it", contract, command("stack", "doctor", "--stack", f.stack))
+}
+
 // findContract asks the stack of cfg which contract it keeps, puts that into cfg, and says what it
 // found. Flags in cfg that the user asked for stay.
 func (f *stackFlags) findContract(ctx context.Context, cfg *live.Config) ([]string, error) {
