@@ -94,5 +94,8 @@ func Parse(list string) (Set, error) {
 		}
 		set[ID(name)] = true
 	}
+	if len(set) == 0 && strings.TrimSpace(list) != "" {
+		return nil, fmt.Errorf("no seeded bug is named in %q; chaos bugs lists them", list)
+	}
 	return set, nil
 }
