@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"chaos/actions"
@@ -64,6 +65,8 @@ type Campaign struct {
 	Stats  *Stats
 	Build  string   // what is tested, for the cases
 	Bugs   []string // seeded bugs that are switched on, for the cases
+	// Unawaited counts the calls that the plans told not to wait for; in the Stats they are unknown.
+	Unawaited atomic.Int64
 	// Excerpt words a failing history for the cases.
 	Excerpt func(*model.History, model.Violation) []string
 }
@@ -109,7 +112,17 @@ func (c *Campaign) Run(ctx context.Context) ([]*Finding, error) {
 func (c *Campaign) search() *Search {
 	return &Search{Rig: c.Rig, Seed: c.Config.Seed, Workers: c.Config.Workers,
 		Plans:  gen.Plans(actions.Drawables(), gen.Config{Clients: c.Config.Clients, MaxSteps: c.Config.MaxSteps}),
-		Judged: c.Stats.Add}
+		Judged: c.judged}
+}
+
+// judged counts a history of the search.
+func (c *Campaign) judged(h *model.History, v model.Verdict) {
+	c.Stats.Add(h, v)
+	for i := range h.Calls {
+		if x := &h.Calls[i]; x.GaveUp && x.Outcome == model.Unknown {
+			c.Unawaited.Add(1)
+		}
+	}
 }
 
 // handle shrinks and saves one failure.
@@ -240,7 +253,7 @@ func (c *Campaign) newCase(f Failure, p model.Plan, cert shrink.Certificate, shr
 	return &corpus.Case{
 		Signature: f.Violation.Signature, Promise: f.Violation.Promise, Build: c.Build, Bugs: c.Bugs,
 		Profile: c.Rig.contract.Profile, Flags: c.Rig.contract.Changed().String(), Certificate: cert, Shrunk: shrunk, Plan: p,
-		Found:   fmt.Sprintf("%s, campaign seed %d, plan %d", f.History.Meta.Began.UTC().Format("2006-01-02"), c.Config.Seed, f.Index),
+		Found:   fmt.Sprintf("%s, campaign seed %d, plan %d", f.History.Meta.Began.UTC().Format("2006-01-02"), c.Config.Seed, f.Index+1),
 		Excerpt: c.Excerpt(f.History, f.Violation),
 	}
 }

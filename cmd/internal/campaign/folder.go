@@ -44,6 +44,7 @@ type Folder struct {
 	next     int
 	passes   []string
 	violated int
+	names    map[string]string // of what is kept, by token
 }
 
 // RunInfo is what a run folder says of its run.
@@ -86,7 +87,7 @@ func OpenFolder(dir string, info RunInfo) (*Folder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("claim run folder: %w", err)
 	}
-	return &Folder{dir: dir}, nil
+	return &Folder{dir: dir, names: map[string]string{}}, nil
 }
 
 // Vacant returns nil if dir is empty or does not exist, so that OpenFolder would take it.
@@ -125,21 +126,33 @@ func (f *Folder) Save(h *model.History) (done func(model.Verdict), err error) {
 	if err := os.WriteFile(filepath.Join(sub, historyFile), lines, 0o644); err != nil {
 		return nil, err
 	}
-	return func(v model.Verdict) { f.judged(sub, v) }, nil
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.names[h.Meta.Token] = filepath.Base(sub)
+	return func(v model.Verdict) { f.judged(sub, h.Meta.Token, v) }, nil
+}
+
+// Name returns the name of the folder that h is kept in, or "".
+func (f *Folder) Name(h *model.History) string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.names[h.Meta.Token]
 }
 
 // judged keeps the history with its verdict, or drops it when there are enough of its kind. What
 // cannot be written is missing from the folder but does no harm to the run.
-func (f *Folder) judged(sub string, v model.Verdict) {
+func (f *Folder) judged(sub, token string, v model.Verdict) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if v.Status == model.Pass {
+		delete(f.names, token) // nobody asks for it, and it goes soon
 		f.passes = append(f.passes, sub)
 		if len(f.passes) > keptPasses {
 			_ = os.RemoveAll(f.passes[0])
 			f.passes = f.passes[1:]
 		}
 	} else if f.violated++; f.violated > keptViolated {
+		delete(f.names, token)
 		_ = os.RemoveAll(sub)
 		return
 	}

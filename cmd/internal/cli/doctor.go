@@ -64,7 +64,7 @@ func (a *app) doctor(ctx context.Context, f stackFlags, asJSON bool) error {
 			return err
 		}
 	} else {
-		a.printDiagnosis(f, st, fits)
+		a.printDiagnosis(f, st, fits, d.Fits(asked)[0])
 	}
 	if !fits[0].OK() {
 		return exit(ExitViolation)
@@ -81,7 +81,8 @@ func diagnosed(d *doctor.Diagnosis, profile string, flags model.Flags) []doctor.
 	return fits
 }
 
-func (a *app) printDiagnosis(f stackFlags, st *openStack, fits []doctor.Fit) {
+// printDiagnosis tells of fits; nearest is the best of all contracts, also of those that nobody asked for.
+func (a *app) printDiagnosis(f stackFlags, st *openStack, fits []doctor.Fit, nearest doctor.Fit) {
 	where := st.target.Describe()
 	if f.stack != "embedded" {
 		where = f.stack
@@ -93,10 +94,8 @@ func (a *app) printDiagnosis(f stackFlags, st *openStack, fits []doctor.Fit) {
 		if f.stack != "embedded" {
 			fmt.Fprintf(a.out, "test it  %s\n", command(append([]string{"run", "--stack", f.stack}, contractWords(best.Contract)...)...))
 		}
-	} else if len(fits) > 1 {
-		fmt.Fprintf(a.out, "fits     none; the nearest is %s\n", best.Contract)
 	} else {
-		fmt.Fprintln(a.out, "fits     no")
+		fmt.Fprintf(a.out, "fits     none; the nearest is %s\n", nearest.Contract)
 	}
 	for _, x := range fits {
 		if x.OK() {

@@ -139,6 +139,7 @@ func (a *app) run(ctx context.Context, f runFlags) error {
 	began := time.Now()
 	stats := &campaign.Stats{}
 	show := newProgress(a, f, stats, began)
+	show.folder = folder
 	show.start(st)
 	c := &campaign.Campaign{Rig: st.rig, Store: store, Events: show, Stats: stats, Build: st.target.Describe(), Bugs: bugList(f.bugs), Excerpt: report.Excerpt,
 		Config: campaign.Config{Seed: f.seed, Duration: f.duration, Plans: f.plans, Workers: f.workers, Clients: f.clients, MaxSteps: f.steps, FailFast: f.fast,
@@ -149,7 +150,7 @@ func (a *app) run(ctx context.Context, f runFlags) error {
 	if errors.As(context.Cause(ctx), &dead) {
 		err = dead
 	}
-	return a.summary(f, summary{stats: stats.Snapshot(), coverage: stats.Coverage(), findings: findings, folder: folder.Dir(), took: time.Since(began), stack: st, err: err, givenUp: st.rig.GivenUp(), interrupted: ctx.Err() != nil && dead == nil})
+	return a.summary(f, summary{stats: stats.Snapshot(), coverage: stats.Coverage(), findings: findings, folder: folder.Dir(), took: time.Since(began), stack: st, err: err, givenUp: st.rig.GivenUp(), unawaited: int(c.Unawaited.Load()), interrupted: ctx.Err() != nil && dead == nil})
 }
 
 // openCorpus opens the folder of cases and says what in it cannot be read; that does no harm to the rest.

@@ -23,6 +23,7 @@ type summary struct {
 	stack       *openStack
 	err         error
 	interrupted bool
+	unawaited   int // calls that plans told not to wait for
 	givenUp     int // plans that did not end when they were cut off
 }
 
@@ -73,7 +74,7 @@ func (a *app) summary(f runFlags, s summary) error {
 		fmt.Fprintf(a.out, "chaos: %s (%s, seed %d)\n", s.claim(), report.Count(s.stats.Plans, "plan"), f.seed)
 	default:
 		fmt.Fprintf(a.out, "\nchaos run · %s on %s · seed %d\n", report.Clock(s.took), s.stack.target.Describe(), f.seed)
-		report.Counts(a.out, s.stats)
+		report.Counts(a.out, s.stats, s.unawaited)
 		if s.givenUp > 0 {
 			fmt.Fprintf(a.out, "  gave up  %s, not ended %s after their time%s\n", report.Count(s.givenUp, "plan"), campaign.CleanupLimit, a.leftovers())
 		}
@@ -152,5 +153,6 @@ func (a *app) jsonSummary(f runFlags, s summary) error {
 	return writeJSON(a.out, map[string]any{
 		"stack": s.stack.target.Describe(), "notes": s.stack.notes, "seed": f.seed, "seconds": s.took.Seconds(), "counts": s.stats, "overlap": s.stats.Overlap(), "coverage": s.coverage,
 		"findings": list, "folder": s.folder, "result": s.claim(), "exit": s.code(), "interrupted": s.interrupted, "given_up_plans": s.givenUp,
+		"unawaited_calls": s.unawaited,
 	})
 }

@@ -105,6 +105,9 @@ func (f *stackFlags) open(ctx context.Context) (*openStack, error) {
 	if f.stack == "embedded" {
 		st, err := openEmbedded(ctx, set, contract)
 		if err == nil {
+			if f.profile == auto {
+				st.notes = append(st.notes, "contract: "+contract.String()+", which the embedded stack plays unless told otherwise")
+			}
 			st.notes = append(st.notes, cannotShow(set, contract)...)
 		}
 		return st, err

@@ -153,8 +153,9 @@ func CallLine(c *model.Call) string {
 	return fmt.Sprintf("%9.1f ms  %s", float64(c.Invoke)/1e6, OneLine(text))
 }
 
-// Counts prints what a campaign did, over a few lines.
-func Counts(w io.Writer, c campaign.Counts) {
+// Counts prints what a campaign did, over a few lines. unawaited are the calls that plans told not to
+// wait for.
+func Counts(w io.Writer, c campaign.Counts, unawaited int) {
 	fmt.Fprintf(w, "  did      %s · %s · %s · %s · %s of output\n",
 		Count(c.Plans, "plan"), Count(c.Steps, "step"), Count(c.Calls, "call"), Count(c.Execs, "exec"), Bytes(c.OutputBytes))
 	fmt.Fprintf(w, "  overlap  %s of the calls on a box ran while another client's call on it did%s\n", Percent(c.Overlap()), overlapHint(c))
@@ -162,8 +163,13 @@ func Counts(w io.Writer, c campaign.Counts) {
 		fmt.Fprintf(w, "  covered  %s of state, action and answer · %s overlapping on a box · %s in the log; last something new in plan %s\n",
 			Count(v.Outcomes, "combination"), Count(v.Pairs, "pair of actions", "pairs of actions"), Count(v.Lines, "kind of line", "kinds of lines"), Thousands(v.LastNew))
 	}
-	if c.Unknown > 0 {
-		fmt.Fprintf(w, "  unknown  %s got no answer\n", Count(c.Unknown, "call"))
+	switch missing := c.Unknown - unawaited; {
+	case missing > 0 && unawaited > 0:
+		fmt.Fprintf(w, "  unknown  %s got no answer; for %s more the plans did not wait (giveup=)\n", Count(missing, "call"), Thousands(unawaited))
+	case missing > 0:
+		fmt.Fprintf(w, "  unknown  %s got no answer\n", Count(missing, "call"))
+	case unawaited > 0:
+		fmt.Fprintf(w, "  unknown  %s whose answer the plans did not wait for (giveup=); all others were answered\n", Count(unawaited, "call"))
 	}
 	if c.Inconclusive > 0 {
 		fmt.Fprintf(w, "  unjudged %s (%s):\n", Count(c.Inconclusive, "plan"), Percent(float64(c.Inconclusive)/float64(max(1, c.Plans))))

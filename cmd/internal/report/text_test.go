@@ -99,17 +99,26 @@ func TestCounts_TellsWhatCouldNotBeJudged(t *testing.T) {
 		c.Unjudged[fmt.Sprintf("why %d", i)] = i + 1
 	}
 	var b strings.Builder
-	Counts(&b, c)
+	Counts(&b, c, 0)
 	for _, want := range []string{"did      1,200 plans · 30,000 steps · 0 calls", "overlap  25 % of the calls on a box ran while another client's call on it did; about 40 % is usual\n", "covered  140 combinations of state, action and answer · 1 pair of actions overlapping on a box · 11 kinds of lines in the log; last something new in plan 1,100\n", "unknown  2 calls", "unjudged 300 plans (25 %):", "why 4 (5)", "why 2 (3)", "… 2 reasons more"} {
 		require.Contains(t, b.String(), want)
 	}
 	require.NotContains(t, b.String(), "why 1", "the most frequent ones are told")
 	b.Reset()
-	Counts(&b, campaign.Counts{Plans: 1, Execs: 1, BoxCalls: 1000})
+	Counts(&b, campaign.Counts{Plans: 1, Execs: 1, BoxCalls: 1000}, 0)
 	require.Contains(t, b.String(), "did      1 plan · 0 steps · 0 calls · 1 exec ")
 	require.Contains(t, b.String(), "overlap  0 % of the calls on a box ran while another client's call on it did; about 40 % is usual, and calls that do not meet show no races\n")
 	require.NotContains(t, b.String(), "unjudged")
 	require.NotContains(t, b.String(), "unknown")
+	for want, unawaited := range map[string]int{
+		"  unknown  7 calls got no answer\n":                                                               0,
+		"  unknown  1 call got no answer; for 6 more the plans did not wait (giveup=)\n":                   6,
+		"  unknown  7 calls whose answer the plans did not wait for (giveup=); all others were answered\n": 7,
+	} {
+		b.Reset()
+		Counts(&b, campaign.Counts{Plans: 1, Unknown: 7}, unawaited)
+		require.Contains(t, b.String(), want)
+	}
 }
 
 func TestProof(t *testing.T) {
