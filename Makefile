@@ -54,6 +54,7 @@ bench: ## plans and steps a second, and the engine's own cost against a bare loo
 fuzz: ## a few seconds for each fuzz target
 	$(GO) test -run '^$$' -fuzz FuzzParse -fuzztime 10s ./model/plantext
 	$(GO) test -run '^$$' -fuzz FuzzParse -fuzztime 10s ./corpus
+	$(GO) test -run '^$$' -fuzz FuzzReadHistory -fuzztime 10s ./model
 
 clean: ## remove what was built and the folders of runs
 	rm -rf bin chaos-out
