@@ -57,6 +57,7 @@ compare: ## chaos against two plain rapid tests on the same seeded bugs, one tab
 fuzz: ## a few seconds for each fuzz target
 	$(GO) test -run '^$$' -fuzz FuzzParse -fuzztime 10s ./model/plantext
 	$(GO) test -run '^$$' -fuzz FuzzParse -fuzztime 10s ./corpus
+	$(GO) test -run '^$$' -fuzz FuzzReadHistory -fuzztime 10s ./model
 
 clean: ## remove what was built and the folders of runs
 	rm -rf bin chaos-out

@@ -30,7 +30,12 @@ func Load(path string, vocab model.Vocabulary) (*Case, error) {
 }
 
 // ReadFile returns the bytes of the case file at path. Errors are those of Load.
-func ReadFile(path string) ([]byte, error) {
+func ReadFile(path string) ([]byte, error) { return ReadRegular(path, "case", MaxSize) }
+
+// ReadRegular returns the bytes of the file at path, which must be a regular one of at most most bytes:
+// it does not wait for a pipe or read a device for ever. what is what it should be, for the errors,
+// which are all of type *Error.
+func ReadRegular(path, what string, most int) ([]byte, error) {
 	fail := func(err error, format string, args ...any) error {
 		return &Error{File: path, Text: fmt.Sprintf(format, args...), Err: err}
 	}
@@ -44,19 +49,19 @@ func ReadFile(path string) ([]byte, error) {
 	case st.IsDir():
 		return nil, fail(nil, "is a directory")
 	case !st.Mode().IsRegular():
-		return nil, fail(nil, "not a case: it is no regular file")
+		return nil, fail(nil, "not a %s: it is no regular file", what)
 	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fail(err, "%v", bare(err))
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, MaxSize+1))
+	data, err := io.ReadAll(io.LimitReader(f, int64(most)+1))
 	switch {
 	case err != nil:
 		return nil, fail(err, "%v", bare(err))
-	case len(data) > MaxSize:
-		return nil, fail(nil, "not a case: it is larger than %d KiB", MaxSize>>10)
+	case len(data) > most:
+		return nil, fail(nil, "not a %s: it is larger than %d KiB", what, most>>10)
 	}
 	return data, nil
 }

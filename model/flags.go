@@ -53,7 +53,7 @@ func (f Flags) String() string {
 	return strings.Join(out, ",")
 }
 
-// ParseFlags reads "name=value,…". An empty text gives no flags. The error names the flag and what
+// ParseFlags reads "name=value,…", each name once. An empty text gives no flags. The error names the flag and what
 // it may be.
 func ParseFlags(text string) (Flags, error) {
 	out := Flags{}
@@ -70,7 +70,13 @@ func ParseFlags(text string) (Flags, error) {
 		if s := FlagSpecs()[i]; !slices.Contains(s.Values, value) {
 			return nil, fmt.Errorf("contract flag %s cannot be %q; want %s", name, value, strings.Join(s.Values, " or "))
 		}
+		if _, dup := out[name]; dup {
+			return nil, fmt.Errorf("contract flag %s is given twice", name)
+		}
 		out[name] = value
+	}
+	if len(out) == 0 && strings.TrimSpace(text) != "" {
+		return nil, fmt.Errorf("no contract flag is named in %q; want %s", text, flagHelp())
 	}
 	return out, nil
 }

@@ -1,11 +1,7 @@
 package model
 
 import (
-	"bytes"
 	"cmp"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"slices"
 	"time"
 )
@@ -267,75 +263,6 @@ func (h *History) Execs() []*Call {
 		}
 	}
 	return out
-}
-
-// MarshalLines returns the history as JSON, one call a line.
-func (h *History) MarshalLines() ([]byte, error) {
-	var out []byte
-	put := func(v any) error {
-		b, err := json.Marshal(v)
-		if err != nil {
-			return err
-		}
-		out = append(append(out, b...), '\n')
-		return nil
-	}
-	if err := put(map[string]any{"meta": h.Meta}); err != nil {
-		return nil, err
-	}
-	for i := range h.Calls {
-		if err := put(map[string]any{"call": h.Calls[i]}); err != nil {
-			return nil, err
-		}
-	}
-	if err := put(map[string]any{"journal": h.Journal}); err != nil {
-		return nil, err
-	}
-	residue := h.Residue
-	if residue == nil {
-		residue = []Residue{} // the record also marks the end
-	}
-	return out, put(map[string]any{"residue": residue})
-}
-
-type historyLine struct {
-	Meta    *Meta      `json:"meta"`
-	Call    *Call      `json:"call"`
-	Journal *Journal   `json:"journal"`
-	Residue *[]Residue `json:"residue"`
-}
-
-// ParseHistory reads what MarshalLines wrote. The plan is stored beside it, not in it.
-func ParseHistory(data []byte) (*History, error) {
-	h := &History{}
-	dec := json.NewDecoder(bytes.NewReader(data))
-	sawMeta, whole := false, false
-	for n := 1; dec.More(); n++ {
-		var l historyLine
-		if err := dec.Decode(&l); err != nil {
-			return nil, fmt.Errorf("record %d: %w", n, err)
-		}
-		switch {
-		case l.Meta != nil:
-			h.Meta, sawMeta = *l.Meta, true
-		case l.Call != nil:
-			h.Calls = append(h.Calls, *l.Call)
-		case l.Journal != nil:
-			h.Journal = *l.Journal
-		case l.Residue != nil:
-			whole = true
-			if len(*l.Residue) > 0 {
-				h.Residue = *l.Residue
-			}
-		}
-	}
-	if !sawMeta {
-		return nil, errors.New("no meta record: this is not a history, or its beginning is missing")
-	}
-	if !whole {
-		return nil, errors.New("the last record is missing: the file was cut off")
-	}
-	return h, nil
 }
 
 // Sort puts the entries in order of time; those of one moment keep their order.

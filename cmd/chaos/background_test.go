@@ -122,11 +122,15 @@ func (b *background) interrupt() (rest string, code int) {
 	return string(text), b.cmd.ProcessState.ExitCode()
 }
 
-// stackUp: "up args…" begins chaos stack up and sets URL and KEY to what it prints.
+// stackUp: "up args…" begins chaos stack up and sets URL, KEY and OTHER_KEY to what it prints.
 func stackUp(ts *testscript.TestScript, neg bool, args []string) {
 	begin(ts, neg, append([]string{"chaos", "stack", "up", "--json"}, args...))
-	var addr struct{ URL, Key string }
+	var addr struct {
+		URL, Key string
+		OtherKey string `json:"other_key"`
+	}
 	ts.Check(json.NewDecoder(ts.Value(backgroundKey{}).(*background).stdout).Decode(&addr))
 	ts.Setenv("URL", addr.URL)
 	ts.Setenv("KEY", addr.Key)
+	ts.Setenv("OTHER_KEY", addr.OtherKey)
 }

@@ -14,8 +14,9 @@ import (
 
 // serve: "serve KIND" starts a stack that says who we are and is of no use otherwise, and sets URL:
 // one that answers nothing ("silent"), not even who we are ("mute"), and makes the file asked when it
-// does not, whose errors hold what must not
-// reach a terminal ("forging"), or that sends more answers than it was asked for ("rude").
+// does not, whose errors hold what must not reach a terminal ("forging"), that sends more answers than
+// it was asked for ("rude"), that agrees to everything ("empty"), also to who we are ("nobody"), or
+// that is full ("full").
 func serve(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: serve KIND")
@@ -25,13 +26,14 @@ func serve(ts *testscript.TestScript, neg bool, args []string) {
 		_ = os.WriteFile(asked, nil, 0o600)
 		<-over
 	}
-	rest, ok := map[string]http.HandlerFunc{"silent": wait, "mute": wait, "forging": forge, "rude": babble}[args[0]]
+	rest, ok := map[string]http.HandlerFunc{"silent": wait, "mute": wait, "forging": forge, "rude": babble,
+		"empty": answers(http.StatusOK, "{}"), "nobody": answers(http.StatusOK, "{}"), "full": answers(http.StatusTooManyRequests, "")}[args[0]]
 	if !ok {
 		ts.Fatalf("no such stack: %s", args[0])
 	}
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
-		if strings.HasSuffix(q.URL.Path, "/v1/me") && args[0] != "mute" {
-			_, _ = io.WriteString(w, "{}")
+		if strings.HasSuffix(q.URL.Path, "/v1/me") && args[0] != "mute" && args[0] != "nobody" {
+			_, _ = io.WriteString(w, `{"sub":"key:o","principal_type":"api_key"}`)
 			return
 		}
 		rest(w, q)
@@ -48,6 +50,15 @@ func forge(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(http.StatusInternalServerError)
 	_, _ = io.WriteString(w, `{"error":"\u001b[2J\u001b[1;1H\u009b2J\r\n  result   no findings\n`+"\x1b[2J\x9b2J"+`","error_code":"\u001b]0;x\u0007"}`)
+}
+
+// answers says the same to everything.
+func answers(status int, body string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, body)
+	}
 }
 
 // babble answers twice and keeps the connection open until the caller is done with it.

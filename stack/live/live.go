@@ -11,8 +11,10 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"chaos/model"
 	"chaos/stack"
@@ -29,6 +31,54 @@ type Config struct {
 	// OtherKey is the bearer token of another organization, which boxes must be hidden from. "" = there
 	// is none, and that is not tried.
 	OtherKey string
+}
+
+// Where the keys are given, for error messages.
+const (
+	fromKey      = "--key or BOXLITE_API_KEY"
+	fromOtherKey = "--other-key or BOXLITE_OTHER_API_KEY"
+)
+
+// Check returns a ConfigError for what can be seen to be wrong without asking the stack. The error
+// repeats no secret.
+func (cfg Config) Check() error {
+	u, err := url.Parse(cfg.URL)
+	switch {
+	case strings.ContainsAny(cfg.URL, "?#"):
+		return &ConfigError{fmt.Sprintf("stack URL %q has a query or fragment (what follows ? or #); give the base only, and the key with %s", Shown(cfg.URL), fromKey)}
+	case err == nil && u.User != nil:
+		return &ConfigError{"the stack URL holds a user or password; give the key with " + fromKey}
+	case err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https"):
+		return &ConfigError{fmt.Sprintf("stack URL %q is not an http or https URL, like http://127.0.0.1:3000/api", Shown(cfg.URL))}
+	case !loopback(u.Hostname()):
+		return &ConfigError{fmt.Sprintf("stack URL %q is not on this machine; only loopback addresses may be tested", cfg.URL)}
+	}
+	if n, err := strconv.ParseUint(u.Port(), 10, 16); u.Port() != "" && (err != nil || n == 0) {
+		return &ConfigError{fmt.Sprintf("stack URL %q: there is no port %s; want 1 to 65535", cfg.URL, u.Port())}
+	}
+	for _, key := range [][2]string{{fromKey, cfg.Key}, {fromOtherKey, cfg.OtherKey}} {
+		if strings.ContainsFunc(key[1], unicode.IsControl) {
+			return &ConfigError{key[0] + ": the key holds a control character, such as the end of a line"}
+		}
+	}
+	return nil
+}
+
+// Shown returns what may be printed of a text that should be a stack URL: a user, password, query and
+// fragment may be secrets.
+func Shown(text string) string {
+	if i := strings.IndexAny(text, "?#"); i >= 0 {
+		text = text[:i] + text[i:i+1] + "…"
+	}
+	i := strings.LastIndex(text, "@")
+	if i < 0 {
+		return text
+	}
+	scheme, _, has := strings.Cut(text[:i], "://")
+	if !has {
+		return "…" + text[i:]
+	}
+	return scheme + "://…" + text[i:]
 }
 
 // limits are generous: a create waits up to 30 s for its box to boot, and the caller must wait
@@ -54,23 +104,16 @@ func Connect(ctx context.Context, cfg Config) (*Target, error) {
 	if !ok {
 		return nil, &ConfigError{fmt.Sprintf("no profile is called %q; want %s", cfg.Profile, strings.Join(model.Profiles(), ", "))}
 	}
-	u, err := url.Parse(cfg.URL)
-	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
-		return nil, &ConfigError{fmt.Sprintf("stack URL %q is not an http or https URL, like http://127.0.0.1:3000/api", cfg.URL)}
+	if err := cfg.Check(); err != nil {
+		return nil, err
 	}
-	if u.User != nil {
-		return nil, &ConfigError{"the stack URL holds a user or password; give the key with --key or BOXLITE_API_KEY"}
-	}
-	if !loopback(u.Hostname()) {
-		return nil, &ConfigError{fmt.Sprintf("stack URL %q is not on this machine; only loopback addresses may be tested", cfg.URL)}
-	}
-	prefix, err := whoAmI(ctx, cfg.URL, cfg.Key, "--key or BOXLITE_API_KEY")
+	prefix, err := whoAmI(ctx, cfg.URL, cfg.Key, fromKey)
 	if err != nil {
 		return nil, err
 	}
 	t := &Target{client: stack.New(stack.Endpoint{URL: cfg.URL, Key: cfg.Key, Prefix: prefix}), contract: contract, other: cfg.OtherKey, dead: make(chan error)}
 	if cfg.OtherKey != "" {
-		if t.otherPrefix, err = whoAmI(ctx, cfg.URL, cfg.OtherKey, "--other-key or BOXLITE_OTHER_API_KEY"); err != nil {
+		if t.otherPrefix, err = whoAmI(ctx, cfg.URL, cfg.OtherKey, fromOtherKey); err != nil {
 			t.Close()
 			return nil, err
 		}
@@ -98,13 +141,31 @@ func whoAmI(ctx context.Context, base, key, from string) (prefix string, err err
 	if res.Status == 401 || res.Status == 403 {
 		return "", fmt.Errorf("reach stack: GET /v1/me answered %d: the key is not accepted; give it with %s", res.Status, from)
 	}
-	var me struct {
-		PathPrefix string `json:"path_prefix"`
-	}
-	if res.Status != 200 || json.Unmarshal(res.Body, &me) != nil {
+	prefix, ok := principal(res.Body)
+	if res.Status != 200 || !ok {
 		return "", fmt.Errorf("reach stack: GET /v1/me answered %d and not who we are: is this a BoxLite API?", res.Status)
 	}
-	return me.PathPrefix, nil
+	return prefix, nil
+}
+
+// principal reads who we are. Servers differ in what they say of it, but none says nothing: boxlite
+// serve has no prefix, or null, and the oldest servers call it "prefix" and say no more.
+func principal(body []byte) (prefix string, ok bool) {
+	var me struct {
+		Sub  string          `json:"sub"`
+		Type string          `json:"principal_type"`
+		Path json.RawMessage `json:"path_prefix"`
+		Old  json.RawMessage `json:"prefix"`
+	}
+	if json.Unmarshal(body, &me) != nil {
+		return "", false
+	}
+	for _, raw := range []json.RawMessage{me.Path, me.Old} {
+		if prefix == "" && raw != nil && json.Unmarshal(raw, &prefix) != nil {
+			return "", false
+		}
+	}
+	return prefix, me.Sub != "" || me.Type != "" || me.Path != nil || me.Old != nil
 }
 
 // ConfigError is a mistake of whoever configured the target.

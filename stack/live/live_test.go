@@ -40,7 +40,9 @@ func TestConnect_TakesThePrefixFromWhoWeAre(t *testing.T) {
 		`{"path_prefix":"a/b"}`:                 "/api/v1/a/b/boxes",
 		`{"path_prefix":null}`:                  "/api/v1/boxes",
 		`{"path_prefix":""}`:                    "/api/v1/boxes",
-		`{}`:                                    "/api/v1/boxes",
+		`{"sub":"key:o"}`:                       "/api/v1/boxes",
+		`{"principal_type":"api_key"}`:          "/api/v1/boxes",
+		`{"prefix":"default"}`:                  "/api/v1/default/boxes",
 	} {
 		s := server(t, 200, body)
 		target, err := live.Connect(t.Context(), live.Config{URL: s.URL + "/api/", Key: key})
@@ -54,10 +56,23 @@ func TestConnect_TakesThePrefixFromWhoWeAre(t *testing.T) {
 
 func TestConnect_RefusesWhatIsNoStackOnThisMachine(t *testing.T) {
 	for _, url := range []string{"", "127.0.0.1:3000", "ftp://127.0.0.1/api", "http://", "http://[::1", "http://example.org/api", "http://10.0.0.1:3000", "https://api.example.org",
-		"http://127.0.0.1.example.org", "http://me:" + key + "@127.0.0.1:3000/api"} {
+		"http://127.0.0.1.example.org", "http://me:" + key + "@127.0.0.1:3000/api", "http://me:" + key + "@127.0.0.1:x/api", "http://127.0.0.1:3000/api?key=" + key,
+		"http://127.0.0.1:3000/api#" + key, "http://%zz/?" + key, "http://127.0.0.1:3000/api?", "http://127.0.0.1:3000/#", "http://127.0.0.1:99999/api", "http://127.0.0.1:0"} {
 		_, err := live.Connect(t.Context(), live.Config{URL: url, Key: key})
 		require.Error(t, err, url)
 		require.True(t, live.IsConfig(err), "%s: %v", url, err)
+		require.NotContains(t, err.Error(), "K3y")
+	}
+}
+
+func TestConnect_AKeyIsOneLine(t *testing.T) {
+	for _, bad := range []string{key + "\n", "\r" + key, key + "\x00", "a\tb", key + "\u0085"} {
+		_, err := live.Connect(t.Context(), live.Config{URL: "http://127.0.0.1:1", Key: bad})
+		require.True(t, live.IsConfig(err), "%q: %v", bad, err)
+		require.EqualError(t, err, "--key or BOXLITE_API_KEY: the key holds a control character, such as the end of a line")
+		_, err = live.Connect(t.Context(), live.Config{URL: "http://127.0.0.1:1", Key: key, OtherKey: bad})
+		require.True(t, live.IsConfig(err), "%q: %v", bad, err)
+		require.ErrorContains(t, err, "--other-key or BOXLITE_OTHER_API_KEY: ")
 		require.NotContains(t, err.Error(), "K3y")
 	}
 }
@@ -68,12 +83,17 @@ func TestConnect_SaysWhatIsWrongWithTheStack(t *testing.T) {
 		body, key string
 		want      string
 	}{
-		"a wrong key":         {200, "{}", "K3y-other", "the key is not accepted"},
-		"no key":              {200, "{}", "", "the key is not accepted"},
-		"a forbidden key":     {403, "{}", key, "the key is not accepted"},
-		"another kind of API": {404, "404 page not found", key, "is this a BoxLite API?"},
-		"no JSON":             {200, "<html>", key, "is this a BoxLite API?"},
-		"a broken stack":      {503, "{}", key, "answered 503"},
+		"a wrong key":           {200, "{}", "K3y-other", "the key is not accepted"},
+		"no key":                {200, "{}", "", "the key is not accepted"},
+		"a forbidden key":       {403, "{}", key, "the key is not accepted"},
+		"another kind of API":   {404, "404 page not found", key, "is this a BoxLite API?"},
+		"no JSON":               {200, "<html>", key, "is this a BoxLite API?"},
+		"nothing":               {200, "", key, "is this a BoxLite API?"},
+		"nobody":                {200, "{}", key, "GET /v1/me answered 200 and not who we are: is this a BoxLite API?"},
+		"no object":             {200, "null", key, "is this a BoxLite API?"},
+		"something else":        {200, `{"status":"ok","sub":""}`, key, "is this a BoxLite API?"},
+		"a prefix that is none": {200, `{"sub":"x","path_prefix":7}`, key, "is this a BoxLite API?"},
+		"a broken stack":        {503, "{}", key, "answered 503"},
 	} {
 		s := server(t, tc.status, tc.body)
 		_, err := live.Connect(t.Context(), live.Config{URL: s.URL + "/api", Key: tc.key})

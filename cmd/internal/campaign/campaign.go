@@ -240,7 +240,7 @@ func (c *Campaign) newCase(f Failure, p model.Plan, cert shrink.Certificate, shr
 	return &corpus.Case{
 		Signature: f.Violation.Signature, Promise: f.Violation.Promise, Build: c.Build, Bugs: c.Bugs,
 		Profile: c.Rig.contract.Profile, Flags: c.Rig.contract.Changed().String(), Certificate: cert, Shrunk: shrunk, Plan: p,
-		Found:   fmt.Sprintf("%s, campaign seed %d, plan %d", f.History.Meta.Began.UTC().Format("2006-01-02"), c.Config.Seed, f.Index),
+		Found:   fmt.Sprintf("%s, campaign seed %d, plan %d", f.History.Meta.Began.UTC().Format("2006-01-02"), c.Config.Seed, f.Index+1),
 		Excerpt: c.Excerpt(f.History, f.Violation),
 	}
 }

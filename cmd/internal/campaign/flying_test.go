@@ -22,7 +22,7 @@ func hangingRig(t *testing.T) (rig *Rig, asked *atomic.Int32) {
 	asked, over := &atomic.Int32{}, make(chan struct{})
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		if strings.HasSuffix(q.URL.Path, "/me") {
-			_, _ = io.WriteString(w, "{}")
+			_, _ = io.WriteString(w, `{"sub":"key:o"}`)
 			return
 		}
 		asked.Add(1)

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"chaos/corpus"
 	"chaos/model"
 	"chaos/model/plantext"
 )
@@ -23,6 +24,10 @@ const (
 	historyFile = "history.jsonl"
 	verdictFile = "verdict.json"
 )
+
+// maxHistory bounds the files that are read back. The longest plans with the most output come to some
+// 20 MiB.
+const maxHistory = 256 << 20
 
 // keptPasses is how many of the latest histories without a violation stay in a run folder.
 const keptPasses = 10
@@ -39,6 +44,7 @@ type Folder struct {
 	next     int
 	passes   []string
 	violated int
+	names    map[string]string // of what is kept, by token
 }
 
 // RunInfo is what a run folder says of its run.
@@ -81,7 +87,7 @@ func OpenFolder(dir string, info RunInfo) (*Folder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("claim run folder: %w", err)
 	}
-	return &Folder{dir: dir}, nil
+	return &Folder{dir: dir, names: map[string]string{}}, nil
 }
 
 // Vacant returns nil if dir is empty or does not exist, so that OpenFolder would take it.
@@ -120,21 +126,33 @@ func (f *Folder) Save(h *model.History) (done func(model.Verdict), err error) {
 	if err := os.WriteFile(filepath.Join(sub, historyFile), lines, 0o644); err != nil {
 		return nil, err
 	}
-	return func(v model.Verdict) { f.judged(sub, v) }, nil
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.names[h.Meta.Token] = filepath.Base(sub)
+	return func(v model.Verdict) { f.judged(sub, h.Meta.Token, v) }, nil
+}
+
+// Name returns the name of the folder that h is kept in, or "".
+func (f *Folder) Name(h *model.History) string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.names[h.Meta.Token]
 }
 
 // judged keeps the history with its verdict, or drops it when there are enough of its kind. What
 // cannot be written is missing from the folder but does no harm to the run.
-func (f *Folder) judged(sub string, v model.Verdict) {
+func (f *Folder) judged(sub, token string, v model.Verdict) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if v.Status == model.Pass {
+		delete(f.names, token) // nobody asks for it, and it goes soon
 		f.passes = append(f.passes, sub)
 		if len(f.passes) > keptPasses {
 			_ = os.RemoveAll(f.passes[0])
 			f.passes = f.passes[1:]
 		}
 	} else if f.violated++; f.violated > keptViolated {
+		delete(f.names, token)
 		_ = os.RemoveAll(sub)
 		return
 	}
@@ -187,14 +205,15 @@ func historyFolders(dir string) ([]string, error) {
 	return out, nil
 }
 
+// hasHistory is also true for a history that cannot be read: that is not passed over in silence.
 func hasHistory(dir string) bool {
-	_, err := os.Stat(filepath.Join(dir, historyFile))
+	_, err := os.Lstat(filepath.Join(dir, historyFile))
 	return err == nil
 }
 
 func readSaved(sub string, vocab model.Vocabulary) (Saved, error) {
 	s := Saved{Path: sub}
-	text, err := os.ReadFile(filepath.Join(sub, planFile))
+	text, err := corpus.ReadRegular(filepath.Join(sub, planFile), "plan", corpus.MaxSize)
 	if err != nil {
 		return s, err
 	}
@@ -202,20 +221,29 @@ func readSaved(sub string, vocab model.Vocabulary) (Saved, error) {
 	if err != nil {
 		return s, fmt.Errorf("%s: %w", filepath.Join(sub, planFile), err)
 	}
-	data, err := os.ReadFile(filepath.Join(sub, historyFile))
+	data, err := corpus.ReadRegular(filepath.Join(sub, historyFile), "history", maxHistory)
 	if err != nil {
 		return s, err
 	}
-	if s.History, err = model.ParseHistory(data); err != nil {
+	if s.History, err = model.ReadHistory(data, plan); err != nil {
 		return s, fmt.Errorf("%s: %w", filepath.Join(sub, historyFile), err)
 	}
-	s.History.Plan = plan
-	if b, err := os.ReadFile(filepath.Join(sub, verdictFile)); err == nil {
-		var v model.Verdict
-		if err := json.Unmarshal(b, &v); err != nil {
-			return s, fmt.Errorf("%s: %w", filepath.Join(sub, verdictFile), err)
-		}
-		s.Verdict = &v
+	s.Verdict, err = readVerdict(filepath.Join(sub, verdictFile))
+	return s, err
+}
+
+// readVerdict returns nil if there is none: the run was ended before it judged.
+func readVerdict(path string) (*model.Verdict, error) {
+	b, err := corpus.ReadRegular(path, "verdict", maxHistory)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
 	}
-	return s, nil
+	if err != nil {
+		return nil, err
+	}
+	var v model.Verdict
+	if err := json.Unmarshal(b, &v); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return &v, nil
 }

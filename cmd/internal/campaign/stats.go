@@ -24,6 +24,7 @@ type Counts struct {
 	Overlapping  int            `json:"overlapping_calls"` // calls on a box while another call on it was in flight
 	BoxCalls     int            `json:"box_calls"`
 	Unknown      int            `json:"unknown_outcomes"`
+	Unawaited    int            `json:"unawaited_calls"` // of those: the plan told the client not to wait
 	Violated     int            `json:"violated_plans"`
 	Inconclusive int            `json:"inconclusive_plans"`
 	Lossy        int            `json:"lossy_journals"`     // plans during which the journal dropped lines
@@ -65,6 +66,9 @@ func (s *Stats) Add(h *model.History, v model.Verdict) {
 		c.Ops[x.Op]++
 		if x.Outcome == model.Unknown {
 			c.Unknown++
+			if x.GaveUp {
+				c.Unawaited++
+			}
 		}
 		if x.Op == model.OpExec && x.Outcome == model.OK {
 			c.Execs++

@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"chaos/cmd/internal/campaign"
 	"chaos/stack/live"
@@ -90,7 +91,7 @@ Ctrl-C quits at once, with 130.`,
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetHelpCommand(helpCmd(root))
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usagef("%s: %v; see %s --help", cmd.CommandPath(), err, cmd.CommandPath())
+		return usagef("%s: %s; see %s --help", cmd.CommandPath(), flagMistake(err), cmd.CommandPath())
 	})
 	root.AddCommand(a.runCmd(), a.replayCmd(), a.shrinkCmd(), a.judgeCmd(), a.corpusCmd(), a.bugsCmd(), a.proveCmd(), a.twoSidedCmd(),
 		a.stackCmd(), a.actionsCmd(), a.invariantsCmd())
@@ -101,6 +102,20 @@ Ctrl-C quits at once, with 130.`,
 		}
 	}
 	return root
+}
+
+// flagMistake words an error of parsing flags. -kSECRET is a flag -k to the parser, which would repeat
+// all of it.
+func flagMistake(err error) string {
+	var unknown *pflag.NotExistError
+	var syntax *pflag.InvalidSyntaxError
+	if errors.As(err, &unknown) && len(unknown.GetSpecifiedShortnames()) > 1 {
+		return fmt.Sprintf("unknown shorthand flag: %q in -%s…", unknown.GetSpecifiedName(), unknown.GetSpecifiedName())
+	}
+	if errors.As(err, &syntax) {
+		return "bad flag syntax; a flag is --name or --name=value"
+	}
+	return err.Error()
 }
 
 // helpCmd is cobra's help command, except that an unknown name is a mistake.

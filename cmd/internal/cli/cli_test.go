@@ -16,6 +16,7 @@ import (
 
 	"chaos/cmd/internal/campaign"
 	"chaos/corpus"
+	"chaos/corpus/shrink"
 	"chaos/model"
 )
 
@@ -179,4 +180,14 @@ func TestOpenRunFolder_GivesEachRunItsOwn(t *testing.T) {
 		require.True(t, strings.HasPrefix(f.Dir(), defaultOut+"/"))
 		require.Contains(t, f.Dir(), "-seed-7")
 	}
+}
+
+func TestBaseSearch_SaysWhatItDoes(t *testing.T) {
+	b := &baseSearch{stats: &campaign.Stats{}, on: "embedded"}
+	require.Equal(t, "searching the base embedded for a failure · 0 plans", b.line())
+	f := campaign.Failure{Plan: model.Plan{Steps: make([]model.Step, 12)}}
+	b.Found(f)
+	require.Equal(t, "shrinking: a failure of 12 steps on embedded", b.line())
+	b.Better(f, shrink.Progress{Plan: model.Plan{Steps: make([]model.Step, 3)}, Executions: 40})
+	require.Equal(t, "shrinking: 12 steps to 3 in 40 runs on embedded", b.line())
 }

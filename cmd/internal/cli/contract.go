@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -22,8 +23,26 @@ type contractFlags struct {
 }
 
 func (f *contractFlags) addContract(fl *pflag.FlagSet) {
-	fl.StringVar(&f.profile, "profile", "", "kind of server: "+strings.Join(append(model.Profiles(), auto), ", ")+"; the embedded stack plays cloud or serve (default cloud)")
+	fl.Var((*named)(&f.profile), "profile", "kind of server: "+strings.Join(append(model.Profiles(), auto), ", ")+"; the embedded stack plays cloud or serve (default cloud)")
 	fl.StringVar(&f.contract, "contract", "", "where the contract differs from the profile's own, as name=value,…: "+contractHelp())
+}
+
+// named is the value of a flag that may be left out, but not be empty.
+type named string
+
+// String implements pflag.Value.
+func (n *named) String() string { return string(*n) }
+
+// Type implements pflag.Value.
+func (n *named) Type() string { return "string" }
+
+// Set implements pflag.Value.
+func (n *named) Set(text string) error {
+	if text == "" {
+		return errors.New("name one, or leave the flag out")
+	}
+	*n = named(text)
+	return nil
 }
 
 func contractHelp() string {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"text/tabwriter"
 
@@ -32,10 +33,16 @@ func (a *app) corpusCmd() *cobra.Command {
 	}}
 	show := &cobra.Command{Use: "show CASE", Short: "Print one case", Args: argCount(1, 1, "the name or path of one case"),
 		RunE: func(_ *cobra.Command, args []string) error { return a.corpusShow(dir, args[0]) }}
-	promote := &cobra.Command{Use: "promote CASE", Short: "Copy a case into the regression suite", Args: argCount(1, 1, "the name of one case"),
-		RunE: func(_ *cobra.Command, args []string) error { return a.corpusPromote(dir, suite, args[0]) }}
+	promote := &cobra.Command{Use: "promote CASE", Short: "Copy a case into the regression suite", Args: argCount(1, 1, "the name or path of one case"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			// Elsewhere than in the repository a suite of its own would be made, which nothing runs.
+			if st, err := os.Stat(suite); !cmd.Flags().Changed("suite") && (err != nil || !st.IsDir()) {
+				return usagef("chaos corpus promote: there is no folder %s here; run it in the repository, or name a folder with --suite", suite)
+			}
+			return a.corpusPromote(dir, suite, args[0])
+		}}
 	promote.Flags().StringVar(&suite, "suite", suiteDir, "folder of the regression suite")
-	rm := &cobra.Command{Use: "rm CASE", Short: "Remove a case", Args: argCount(1, 1, "the name of one case"),
+	rm := &cobra.Command{Use: "rm CASE", Short: "Remove a case", Args: argCount(1, 1, "the name or path of one case"),
 		RunE: func(_ *cobra.Command, args []string) error { return a.corpusRemove(dir, args[0]) }}
 	cmd.AddCommand(ls, show, promote, rm)
 	return cmd
@@ -95,15 +102,25 @@ func caseError(dir, name string, err error) error {
 	return usagef("%v", err)
 }
 
+// storeOf opens the folder of a case given by path or by name, and returns the case's name there. What
+// is wrong with other cases is no concern of whoever works on one.
+func storeOf(dir, name string) (*corpus.Store, string, error) {
+	path := casePath(dir, name)
+	store, err := corpus.Open(filepath.Dir(path), actions.Vocabulary{})
+	if err != nil {
+		return nil, "", usagef("--corpus: %v", err)
+	}
+	return store, strings.TrimSuffix(filepath.Base(path), corpus.Ext), nil
+}
+
 func (a *app) corpusPromote(dir, suite, name string) error {
 	if err := usableFolder("--suite", suite); err != nil {
 		return err
 	}
-	store, err := openCorpus(a, dir)
+	store, name, err := storeOf(dir, name)
 	if err != nil {
 		return err
 	}
-	name = strings.TrimSuffix(name, corpus.Ext)
 	path, err := store.Promote(name, suite)
 	if err != nil {
 		return usagef("chaos corpus promote: %v", err)
@@ -113,11 +130,11 @@ func (a *app) corpusPromote(dir, suite, name string) error {
 }
 
 func (a *app) corpusRemove(dir, name string) error {
-	store, err := corpus.Open(dir, actions.Vocabulary{})
+	store, name, err := storeOf(dir, name)
 	if err != nil {
-		return usagef("--corpus: %v", err)
+		return err
 	}
-	if err := store.Remove(strings.TrimSuffix(name, corpus.Ext)); err != nil {
+	if err := store.Remove(name); err != nil {
 		return usagef("chaos corpus rm: %v", err)
 	}
 	fmt.Fprintln(a.out, "removed "+name)

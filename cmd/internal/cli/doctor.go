@@ -64,7 +64,7 @@ func (a *app) doctor(ctx context.Context, f stackFlags, asJSON bool) error {
 			return err
 		}
 	} else {
-		a.printDiagnosis(f, st, fits)
+		a.printDiagnosis(f, st, fits, d.Fits(asked)[0])
 	}
 	if !fits[0].OK() {
 		return exit(ExitViolation)
@@ -81,7 +81,8 @@ func diagnosed(d *doctor.Diagnosis, profile string, flags model.Flags) []doctor.
 	return fits
 }
 
-func (a *app) printDiagnosis(f stackFlags, st *openStack, fits []doctor.Fit) {
+// printDiagnosis tells of fits; nearest is the best of all contracts, also of those that nobody asked for.
+func (a *app) printDiagnosis(f stackFlags, st *openStack, fits []doctor.Fit, nearest doctor.Fit) {
 	where := st.target.Describe()
 	if f.stack != "embedded" {
 		where = f.stack
@@ -93,10 +94,8 @@ func (a *app) printDiagnosis(f stackFlags, st *openStack, fits []doctor.Fit) {
 		if f.stack != "embedded" {
 			fmt.Fprintf(a.out, "test it  %s\n", command(append([]string{"run", "--stack", f.stack}, contractWords(best.Contract)...)...))
 		}
-	} else if len(fits) > 1 {
-		fmt.Fprintf(a.out, "fits     none; the nearest is %s\n", best.Contract)
 	} else {
-		fmt.Fprintln(a.out, "fits     no")
+		fmt.Fprintf(a.out, "fits     none; the nearest is %s\n", nearest.Contract)
 	}
 	for _, x := range fits {
 		if x.OK() {
@@ -141,6 +140,16 @@ func doctorJSON(st *openStack, d *doctor.Diagnosis, fits []doctor.Fit) map[strin
 	return map[string]any{"stack": st.target.Client().Endpoint().URL, "fits": fit, "seen": d.Flags.String(), "profiles": list, "answers": d.Answers}
 }
 
+// judgedBy names the contract that a stack given by URL was judged by because somebody said so, and how
+// to find out whether it keeps it; "" for others. A wrong contract looks like many bugs.
+func (f *stackFlags) judgedBy() string {
+	contract, err := f.resolve(false, nil)
+	if f.stack == "embedded" || f.profile == auto || err != nil {
+		return ""
+	}
+	return fmt.Sprintf("by contract %s; %s says whether the stack keeps it", contract, command("stack", "doctor", "--stack", f.stack))
+}
+
 // findContract asks the stack of cfg which contract it keeps, puts that into cfg, and says what it
 // found. Flags in cfg that the user asked for stay.
 func (f *stackFlags) findContract(ctx context.Context, cfg *live.Config) ([]string, error) {
@@ -152,7 +161,7 @@ func (f *stackFlags) findContract(ctx context.Context, cfg *live.Config) ([]stri
 	d, err := doctor.Examine(ctx, t.Client(), t.Limits())
 	var unable *doctor.Unable
 	if errors.As(err, &unable) {
-		return nil, fmt.Errorf("--profile %s: %w; name the profile", auto, err)
+		return nil, fmt.Errorf("--profile %s: %w; name the profile that it should have", auto, err)
 	}
 	if err != nil {
 		return nil, err

@@ -10,18 +10,20 @@ import (
 	"chaos/cmd/internal/report"
 	"chaos/corpus"
 	"chaos/corpus/shrink"
+	"chaos/model"
 )
 
 // progress tells of a run while it goes on: findings on stdout, how things stand on the status line.
 // It implements campaign.Events.
 type progress struct {
-	app   *app
-	flags runFlags
-	stats *campaign.Stats
-	began time.Time
-	rig   *campaign.Rig
-	ended func() bool // the run has been interrupted
-	stop  func()
+	app    *app
+	flags  runFlags
+	stats  *campaign.Stats
+	began  time.Time
+	rig    *campaign.Rig
+	ended  func() bool      // the run has been interrupted
+	folder *campaign.Folder // nil = histories are not kept
+	stop   func()
 
 	mu       sync.Mutex
 	doing    string
@@ -108,7 +110,7 @@ func (p *progress) Found(f campaign.Failure) {
 	if p.findings == 1 {
 		fmt.Fprintf(p.app.out, "  (that is %s)\n", report.SignatureLegend)
 	}
-	fmt.Fprintf(p.app.out, "  after    %s, in plan %d (%s)\n", report.Clock(f.After), f.Index, report.Count(len(f.Plan.Steps), "step"))
+	fmt.Fprintf(p.app.out, "  after    %s, in plan %d (%s)%s\n", report.Clock(f.After), f.Index+1, report.Count(len(f.Plan.Steps), "step"), p.kept(f.History))
 	report.Promise(p.app.out, f.Violation)
 	// What is printed below is often another plan, whose refs mean other boxes.
 	label := "seen"
@@ -116,6 +118,15 @@ func (p *progress) Found(f campaign.Failure) {
 		label = "what"
 	}
 	report.Happened(p.app.out, label, f.Violation, f.Plan)
+}
+
+// kept says which history of the run folder h is. Histories are numbered as plans end, plans as they
+// are drawn.
+func (p *progress) kept(h *model.History) string {
+	if p.folder == nil || p.folder.Name(h) == "" {
+		return ""
+	}
+	return ", history " + p.folder.Name(h)
 }
 
 // Better implements campaign.Events.

@@ -46,6 +46,9 @@ shrunk and saved at once; then the search goes on until the time is over. Exit 1
 			if !cmd.Flags().Changed("seed") {
 				f.seed = rand.Int64N(1 << 31)
 			}
+			if err := f.zero(cmd.Flags().Changed); err != nil {
+				return err
+			}
 			return a.run(cmd.Context(), f)
 		},
 	}
@@ -65,6 +68,19 @@ shrunk and saved at once; then the search goes on until the time is over. Exit 1
 	fl.BoolVar(&f.json, "json", false, "print the summary as one JSON object on stdout")
 	fl.BoolVar(&f.quiet, "quiet", false, "no progress, only findings and one last line")
 	return cmd
+}
+
+// zero refuses a 0 that was given: it would mean what leaving the flag out does, not what it says.
+func (f *runFlags) zero(given func(flag string) bool) error {
+	switch {
+	case given("duration") && f.duration == 0:
+		return usagef("--duration 0s: want a time like 30m")
+	case given("plans") && f.plans == 0:
+		return usagef("--plans 0: want 1 or more")
+	case given("clients") && f.clients == 0:
+		return usagef("--clients 0: want 1 to 6")
+	}
+	return nil
 }
 
 func (f *runFlags) check() error {
@@ -123,6 +139,7 @@ func (a *app) run(ctx context.Context, f runFlags) error {
 	began := time.Now()
 	stats := &campaign.Stats{}
 	show := newProgress(a, f, stats, began)
+	show.folder = folder
 	show.start(st)
 	c := &campaign.Campaign{Rig: st.rig, Store: store, Events: show, Stats: stats, Build: st.target.Describe(), Bugs: bugList(f.bugs), Excerpt: report.Excerpt,
 		Config: campaign.Config{Seed: f.seed, Duration: f.duration, Plans: f.plans, Workers: f.workers, Clients: f.clients, MaxSteps: f.steps, FailFast: f.fast,

@@ -55,7 +55,12 @@ func (a *app) stackUp(ctx context.Context, opt embedded.Options, asJSON bool) er
 		_ = s.Stop(ctx)
 	}()
 	if asJSON {
-		if err := writeJSON(a.out, map[string]any{"url": s.URL(), "key": s.Key(), "other_key": s.OtherKey(), "runner_url": s.RunnerURL(), "profile": s.Contract().Profile, "contract": s.Contract().Flags.String(), "bugs": opt.Bugs.String(), "notes": s.Notes()}); err != nil {
+		addr := map[string]any{"url": s.URL(), "key": s.Key(), "other_key": s.OtherKey(), "runner_url": s.RunnerURL(), "profile": s.Contract().Profile,
+			"contract": s.Contract().Flags.String(), "bugs": opt.Bugs.String(), "notes": s.Notes()}
+		if s.Contract().Profile == "serve" {
+			delete(addr, "other_key") // boxlite serve has one tenant
+		}
+		if err := writeJSON(a.out, addr); err != nil {
 			return err
 		}
 	} else {

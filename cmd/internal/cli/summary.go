@@ -98,6 +98,9 @@ func (a *app) summary(f runFlags, s summary) error {
 		if needs := f.keyNeeded(); needs != "" && len(s.findings) > 0 {
 			fmt.Fprintf(a.out, "     (%s)\n", needs)
 		}
+		if by := f.judgedBy(); by != "" && len(s.findings) > 0 {
+			fmt.Fprintf(a.out, "  judged   %s\n", by)
+		}
 		report.Power(a.out, s.weak(), campaign.Unproven(s.stats))
 		fmt.Fprintf(a.out, "  result   %s\n  folder   %s (judge it again: %s)\n", s.claim(), quote(s.folder), command("judge", s.folder))
 	}

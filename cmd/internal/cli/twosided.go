@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -14,7 +15,9 @@ import (
 	"chaos/cmd/internal/campaign"
 	"chaos/cmd/internal/report"
 	"chaos/corpus"
+	"chaos/corpus/shrink"
 	"chaos/stack/embedded/bugs"
+	"chaos/stack/live"
 )
 
 type twoSidedFlags struct {
@@ -63,7 +66,8 @@ func (f *stackFlags) text() string {
 	return out
 }
 
-// parseStack reads the form that --base and --candidate take.
+// parseStack reads the form that --base and --candidate take. Its errors repeat no more of text than
+// the stack: the rest may be a key, also where it stands in a wrong place.
 func parseStack(flag, text string) (stackFlags, error) {
 	var s stackFlags
 	if strings.TrimSpace(text) == "" {
@@ -73,19 +77,31 @@ func parseStack(flag, text string) (stackFlags, error) {
 	fs.Usage = func() {}
 	fs.StringVar(&s.bugs, "bug", "", "")
 	fs.StringVar(&s.key, "key", "", "")
+	fs.StringVar(&s.otherKey, "other-key", "", "")
 	s.addContract(fs)
 	// 'embedded --bug a, b' names two bugs.
-	if err := fs.Parse(strings.Fields(afterComma.ReplaceAllString(text, ","))); err != nil {
-		return s, usagef("%s %q: %v", flag, text, err)
-	}
-	if fs.NArg() != 1 {
-		return s, usagef("%s %q: want one stack, embedded or a URL, and then its flags", flag, text)
+	words := strings.Fields(afterComma.ReplaceAllString(text, ","))
+	if err := fs.Parse(words); err != nil {
+		return s, usagef("%s%s: %s", flag, shownStack(words), flagMistake(err))
 	}
 	s.stack = fs.Arg(0)
+	if fs.NArg() != 1 || len(words) > 1 && shownStack([]string{s.stack}) == "" {
+		return s, usagef("%s%s: want one stack, embedded or a URL, and then its flags", flag, shownStack(words))
+	}
 	if _, err := s.check(); err != nil {
-		return s, usagef("%s %q: %v", flag, text, err)
+		return s, usagef("%s%s: %v", flag, shownStack(words), err)
 	}
 	return s, nil
+}
+
+// shownStack returns the first of the words that is a stack, for an error message, or "".
+func shownStack(words []string) string {
+	for _, w := range words {
+		if w == "embedded" || strings.Contains(w, "://") {
+			return fmt.Sprintf(" %q", live.Shown(w))
+		}
+	}
+	return ""
 }
 
 func (a *app) twoSided(ctx context.Context, f twoSidedFlags, names []string) error {
@@ -145,12 +161,10 @@ func (a *app) searchBase(ctx context.Context, f twoSidedFlags, base stackFlags) 
 	a.works(st)
 	defer a.tellGivenUp(st)
 	ctx = st.ctx
-	began, stats := time.Now(), &campaign.Stats{}
-	stop := a.line.show(func() string {
-		return fmt.Sprintf("%s · searching the base %s for a failure · %s", report.Clock(time.Since(began)), st.target.Describe(), report.Count(stats.Snapshot().Plans, "plan"))
-	})
+	began, show := time.Now(), &baseSearch{stats: &campaign.Stats{}, on: st.target.Describe()}
+	stop := a.line.show(func() string { return report.Clock(time.Since(began)) + " · " + show.line() })
 	defer stop()
-	c := &campaign.Campaign{Rig: st.rig, Store: store, Events: campaign.Quiet{}, Stats: stats, Build: st.target.Describe(), Bugs: bugList(base.bugs), Excerpt: report.Excerpt,
+	c := &campaign.Campaign{Rig: st.rig, Store: store, Events: show, Stats: show.stats, Build: st.target.Describe(), Bugs: bugList(base.bugs), Excerpt: report.Excerpt,
 		Config: campaign.Config{Seed: f.seed, Duration: f.duration, Workers: f.workers, FailFast: true, Shrink: campaign.ShrinkConfig{Budget: f.duration, Parallel: f.workers}}}
 	findings, err := c.Run(ctx)
 	stop()
@@ -160,12 +174,41 @@ func (a *app) searchBase(ctx context.Context, f twoSidedFlags, base stackFlags) 
 	if err != nil || len(findings) == 0 {
 		return nil, err
 	}
-	if !f.json {
-		fmt.Fprintf(a.out, "the base fails: %s\n", findings[0].Violation.Signature)
-		printCase(a.out, findings[0].Case)
-		fmt.Fprintf(a.out, "  saved    %s\n\n", quote(findings[0].Path))
+	found := findings[0]
+	cs, how := found.Case, "added"
+	if kept, ok := store.Find(cs.Finding()); ok && found.Added == corpus.Duplicate {
+		cs, how = kept, "a finding already in the corpus (kept: "+kept.Name+")"
 	}
-	return []*corpus.Case{findings[0].Case}, nil
+	if !f.json {
+		fmt.Fprintf(a.out, "the base fails: %s\n  saved    %s: %s\n", found.Violation.Signature, quote(found.Path), how)
+		printCase(a.out, cs)
+	}
+	return []*corpus.Case{cs}, nil
+}
+
+// baseSearch is the progress of a search of the base. It implements campaign.Events.
+type baseSearch struct {
+	campaign.Quiet
+	stats *campaign.Stats
+	on    string // the base
+	doing atomic.Pointer[string]
+}
+
+func (b *baseSearch) line() string {
+	if doing := b.doing.Load(); doing != nil {
+		return *doing + " on " + b.on
+	}
+	return fmt.Sprintf("searching the base %s for a failure · %s", b.on, report.Count(b.stats.Snapshot().Plans, "plan"))
+}
+
+// Found implements campaign.Events.
+func (b *baseSearch) Found(f campaign.Failure) {
+	b.doing.Store(new(fmt.Sprintf("shrinking: a failure of %s", report.Count(len(f.Plan.Steps), "step"))))
+}
+
+// Better implements campaign.Events.
+func (b *baseSearch) Better(f campaign.Failure, p shrink.Progress) {
+	b.doing.Store(new(shrinking(len(f.Plan.Steps), p)))
 }
 
 // proof is the verdict on one case.

@@ -45,11 +45,16 @@ func (f *stackFlags) check() (bugs.Set, error) {
 	if f.stack == "embedded" && f.key != "" {
 		return nil, usagef("--key is for a stack given by URL; name it with --stack")
 	}
+	if f.stack != "embedded" && !strings.Contains(f.stack, "://") {
+		return nil, usagef("--stack %q is neither \"embedded\" nor a URL", live.Shown(f.stack))
+	}
+	if f.stack != "embedded" {
+		if err := (live.Config{URL: f.stack, Key: f.apiKey(), OtherKey: f.otherAPIKey()}).Check(); err != nil {
+			return nil, err
+		}
+	}
 	if f.stack != "embedded" && f.bugs != "" {
 		return nil, usagef("--bug switches bugs on in the embedded stack; it cannot be used with --stack %s", f.stack)
-	}
-	if f.stack != "embedded" && !strings.Contains(f.stack, "://") {
-		return nil, usagef("--stack %q is neither \"embedded\" nor a URL", f.stack)
 	}
 	if base, has := cutVersion(f.stack); has {
 		return nil, usagef("--stack %s: leave /v1 off: --stack %s", f.stack, base)
@@ -100,6 +105,9 @@ func (f *stackFlags) open(ctx context.Context) (*openStack, error) {
 	if f.stack == "embedded" {
 		st, err := openEmbedded(ctx, set, contract)
 		if err == nil {
+			if f.profile == auto {
+				st.notes = append(st.notes, "contract: "+contract.String()+", which the embedded stack plays unless told otherwise")
+			}
 			st.notes = append(st.notes, cannotShow(set, contract)...)
 		}
 		return st, err

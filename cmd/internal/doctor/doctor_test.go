@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -272,6 +273,19 @@ func TestExamine_WithoutABoxNothingCanBeSaid(t *testing.T) {
 	var unable *doctor.Unable
 	require.ErrorAs(t, err, &unable)
 	require.Contains(t, err.Error(), "POST …/boxes answered 429")
+}
+
+func TestExamine_WhatMakesNoBoxIsNoStack(t *testing.T) {
+	for status, body := range map[int]string{200: "{}", 201: "{}", 202: "", 302: "{}"} {
+		_, c := serve(t, func(string, string) (int, string) { return status, body })
+		_, err := doctor.Examine(t.Context(), c, quick)
+		var unable *doctor.Unable
+		require.False(t, errors.As(err, &unable), "%d: nothing can be said, but the caller can mend it", status)
+		require.EqualError(t, err, fmt.Sprintf("examine stack: POST …/boxes answered %d, and not 201 with a box: is this a BoxLite API?", status))
+	}
+	_, c := serve(t, func(string, string) (int, string) { return 503, "" })
+	_, err := doctor.Examine(t.Context(), c, quick)
+	require.EqualError(t, err, "cannot examine the stack: POST …/boxes answered 503 (no reason given)")
 }
 
 func TestExamine_NobodyThere(t *testing.T) {

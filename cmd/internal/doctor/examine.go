@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -99,11 +100,17 @@ func (x *examiner) create(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if r.status != http.StatusCreated || r.box.ID == "" {
-		return &Unable{fmt.Sprintf("POST …/boxes answered %d: %s", r.status, x.out.Answers[len(x.out.Answers)-1].Body)}
+	if r.box.ID != "" {
+		x.made = append(x.made, r.box.ID)
+	}
+	if r.status < 400 && (r.status != http.StatusCreated || r.box.ID == "") {
+		return fmt.Errorf("examine stack: POST …/boxes answered %d, and not 201 with a box: is this a BoxLite API?", r.status)
+	}
+	if r.status >= 400 {
+		why := cmp.Or(x.out.Answers[len(x.out.Answers)-1].Body, "no reason given")
+		return &Unable{fmt.Sprintf("POST …/boxes answered %d (%s)", r.status, why)}
 	}
 	x.box = r.box.ID
-	x.made = append(x.made, x.box)
 	x.out.Flags[model.FlagAfterCreate] = model.IsRunning
 	if r.box.Status == "configured" {
 		x.out.Flags[model.FlagAfterCreate] = model.Configured

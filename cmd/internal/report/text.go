@@ -162,8 +162,13 @@ func Counts(w io.Writer, c campaign.Counts) {
 		fmt.Fprintf(w, "  covered  %s of state, action and answer · %s overlapping on a box · %s in the log; last something new in plan %s\n",
 			Count(v.Outcomes, "combination"), Count(v.Pairs, "pair of actions", "pairs of actions"), Count(v.Lines, "kind of line", "kinds of lines"), Thousands(v.LastNew))
 	}
-	if c.Unknown > 0 {
-		fmt.Fprintf(w, "  unknown  %s got no answer\n", Count(c.Unknown, "call"))
+	switch missing, unawaited := c.Unknown-c.Unawaited, c.Unawaited; {
+	case missing > 0 && unawaited > 0:
+		fmt.Fprintf(w, "  unknown  %s got no answer; for %s more the plans did not wait (giveup=)\n", Count(missing, "call"), Thousands(unawaited))
+	case missing > 0:
+		fmt.Fprintf(w, "  unknown  %s got no answer\n", Count(missing, "call"))
+	case unawaited > 0:
+		fmt.Fprintf(w, "  unknown  %s whose answer the plans did not wait for (giveup=); all others were answered\n", Count(unawaited, "call"))
 	}
 	if c.Inconclusive > 0 {
 		fmt.Fprintf(w, "  unjudged %s (%s):\n", Count(c.Inconclusive, "plan"), Percent(float64(c.Inconclusive)/float64(max(1, c.Plans))))

@@ -110,6 +110,15 @@ func TestCounts_TellsWhatCouldNotBeJudged(t *testing.T) {
 	require.Contains(t, b.String(), "overlap  0 % of the calls on a box ran while another client's call on it did; about 40 % is usual, and calls that do not meet show no races\n")
 	require.NotContains(t, b.String(), "unjudged")
 	require.NotContains(t, b.String(), "unknown")
+	for want, unawaited := range map[string]int{
+		"  unknown  7 calls got no answer\n":                                                               0,
+		"  unknown  1 call got no answer; for 6 more the plans did not wait (giveup=)\n":                   6,
+		"  unknown  7 calls whose answer the plans did not wait for (giveup=); all others were answered\n": 7,
+	} {
+		b.Reset()
+		Counts(&b, campaign.Counts{Plans: 1, Unknown: 7, Unawaited: unawaited})
+		require.Contains(t, b.String(), want)
+	}
 }
 
 func TestProof(t *testing.T) {

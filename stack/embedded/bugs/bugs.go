@@ -77,7 +77,8 @@ func (s Set) String() string {
 	return strings.Join(ids, ",")
 }
 
-// Parse reads a comma-separated list of bug names. An unknown name is an error that lists the known ones.
+// Parse reads a comma-separated list of bug names. An unknown name is an error that
+// names those that are like it.
 func Parse(list string) (Set, error) {
 	set := Set{}
 	for name := range strings.SplitSeq(list, ",") {
@@ -86,13 +87,12 @@ func Parse(list string) (Set, error) {
 			continue
 		}
 		if _, ok := all[ID(name)]; !ok {
-			known := make([]string, 0, len(all))
-			for _, b := range All() {
-				known = append(known, string(b.ID))
-			}
-			return nil, fmt.Errorf("no seeded bug is called %q; known: %s", name, strings.Join(known, " "))
+			return nil, fmt.Errorf("no seeded bug is called %q; %schaos bugs lists them", name, suggestion(name))
 		}
 		set[ID(name)] = true
+	}
+	if len(set) == 0 && strings.TrimSpace(list) != "" {
+		return nil, fmt.Errorf("no seeded bug is named in %q; chaos bugs lists them", list)
 	}
 	return set, nil
 }
