@@ -12,6 +12,7 @@ type deck struct {
 	src     model.Source
 	actions []model.Drawable
 	cards   []model.Drawable
+	thrown  bool // every deal is from a full deck
 }
 
 func newDeck(src model.Source, actions []model.Drawable) *deck {
@@ -25,6 +26,9 @@ func (d *deck) deal(b model.Belief) model.Drawable {
 		for i, a := range d.cards {
 			if a.Ready(b) {
 				d.cards = append(d.cards[:i:i], d.cards[i+1:]...)
+				if d.thrown {
+					d.cards = d.cards[:0]
+				}
 				return a
 			}
 		}

@@ -16,7 +16,23 @@ import (
 type Config struct {
 	Clients  int // clients in every plan; 0 = 2 to 6, drawn
 	MaxSteps int // upper bound of steps; 0 = 60
+	// Without leaves parts of the search out, to measure what each earns.
+	Without Part
 }
+
+// Part is a set of parts of the search.
+type Part uint
+
+// The parts.
+const (
+	Swarm    Part = 1 << iota // each plan lacks some actions
+	Deck                      // actions are dealt, not thrown
+	Together                  // groups of steps that start at the same moment
+	Focus                     // groups mostly act on one box
+	Waiting                   // changes of a box mostly wait for an exec on it to have started
+)
+
+func (c Config) has(p Part) bool { return c.Without&p == 0 }
 
 const (
 	maxClients      = 6
@@ -71,7 +87,11 @@ type builder struct {
 }
 
 func draw(src model.Source, actions []model.Drawable, cfg Config) model.Plan {
-	b := &builder{src: src, cfg: cfg, owner: map[model.Ref]string{}, deck: newDeck(src, swarm(src, actions))}
+	b := &builder{src: src, cfg: cfg, owner: map[model.Ref]string{}, deck: newDeck(src, actions)}
+	if cfg.has(Swarm) {
+		b.deck.actions = swarm(src, actions)
+	}
+	b.deck.thrown = !cfg.has(Deck)
 	n := cfg.Clients
 	if n == 0 {
 		n = 2 + src.Intn(maxClients-1)
@@ -85,11 +105,7 @@ func draw(src model.Source, actions []model.Drawable, cfg Config) model.Plan {
 		if b.revive() || b.rush() {
 			continue
 		}
-		if n > 1 && len(b.belief.Boxes) > 0 && model.Chance(src, 35) {
-			b.together()
-		} else {
-			b.one()
-		}
+		b.oneOrMore()
 	}
 	return b.plan.Normalize()
 }
@@ -183,7 +199,7 @@ func (b *builder) together() {
 // rush lets all clients make a box at the same moment, which limits and names must stand. It comes up
 // in about one plan in six.
 func (b *builder) rush() bool {
-	if len(b.clients) < 3 || !model.Chance(b.src, 1) {
+	if len(b.clients) < 3 || !b.cfg.has(Together) || !model.Chance(b.src, 1) {
 		return false
 	}
 	for _, a := range b.deck.actions {
@@ -204,7 +220,7 @@ func (b *builder) rush() bool {
 
 // focus returns the belief about one box only, most of the time.
 func (b *builder) focus() model.Belief {
-	if !model.Chance(b.src, 75) {
+	if !b.cfg.has(Focus) || !model.Chance(b.src, 75) {
 		return b.belief.Clone()
 	}
 	live := b.belief.In(model.Running | model.Stopped)
@@ -230,7 +246,7 @@ func (b *builder) finish(action model.Drawable, s model.Step, client string) mod
 	}
 	// Changes of a box mostly wait for the latest exec on it to have started: the interesting time
 	// is while it runs, and a client far ahead of the others would remove everything too early.
-	if on := b.belief.ExecsWhere(func(x model.BelievedExec) bool { return x.Box == s.On }); s.On.IsBox() && s.Bind == "" && len(on) > 0 && model.Chance(b.src, 50) {
+	if on := b.belief.ExecsWhere(func(x model.BelievedExec) bool { return x.Box == s.On }); s.On.IsBox() && s.Bind == "" && len(on) > 0 && b.cfg.has(Waiting) && model.Chance(b.src, 50) {
 		s.After = on[len(on)-1].Ref
 	}
 	return s
@@ -268,4 +284,12 @@ func shuffled[T any](src model.Source, list []T) []T {
 		out[i], out[j] = out[j], out[i]
 	}
 	return out
+}
+
+func (b *builder) oneOrMore() {
+	if len(b.clients) > 1 && len(b.belief.Boxes) > 0 && b.cfg.has(Together) && model.Chance(b.src, 35) {
+		b.together()
+	} else {
+		b.one()
+	}
 }
