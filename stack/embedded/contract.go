@@ -4,7 +4,23 @@ import (
 	"fmt"
 
 	"chaos/model"
+	"chaos/stack/embedded/bugs"
 )
+
+// within returns the bugs of set that are there under contract c: some stand in code that only a server
+// with another contract has.
+func within(set bugs.Set, c model.Contract) bugs.Set {
+	out := bugs.Set{}
+	for id, on := range set {
+		b, _ := bugs.Get(id)
+		needs, err := model.ParseFlags(b.Contract)
+		for flag, value := range needs {
+			on = on && c.Flags[flag] == value
+		}
+		out[id] = on && err == nil
+	}
+	return out
+}
 
 // Contract returns the contract that a stack with these options keeps. It fails on one that the
 // embedded stack cannot keep.

@@ -65,7 +65,7 @@ func start(ctx context.Context, o Options) (*Stack, error) {
 		bugs: o.Bugs, contract: contract, errors: &tail{}, dead: make(chan error, 8),
 		readied: make(chan report, 1), ended: make(chan struct{}), stopping: make(chan struct{}),
 		order: order{
-			ID: secret("")[:16], Bugs: o.Bugs.String(), Profile: contract.Profile, Autostart: contract.Lifecycle().Autostart,
+			ID: secret("")[:16], Bugs: within(o.Bugs, contract).String(), Profile: contract.Profile, Autostart: contract.Lifecycle().Autostart,
 			BoxLimit: o.BoxLimit, FileJournal: o.ForceFileJournal,
 			CreateDelay: o.CreateDelay, Sync: o.SyncInterval,
 			Key: secret("blk_live_"), OtherKey: secret("blk_live_"), RunnerToken: secret(""), AdminToken: secret(""),
