@@ -20,8 +20,8 @@ import (
 	"chaos/stack/embedded/child"
 )
 
-// patience is for things that take moments unless the machine is busy.
-const patience = time.Minute
+// patience is for things that take moments, or a shrunk case and its replays, unless the machine is busy.
+const patience = 4 * time.Minute
 
 // TestMain makes the test binary all the programs that the scripts need: the parts of the embedded
 // stack, which are told apart by their environment, and chaos itself, told apart by its name.
