@@ -20,7 +20,7 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort
 
 build: ## build bin/chaos
-	$(GO) build $(TAGS) -o bin/chaos ./cmd/chaos
+	$(GO) build -buildvcs=auto $(TAGS) -o bin/chaos ./cmd/chaos
 
 test: ## run every test
 	$(GO) vet $(TAGS) ./...
@@ -41,9 +41,8 @@ lint: ## staticcheck, at the version that .ci/lint.mod pins
 regress: ## run the promoted cases: each fails with its bug and passes on the clean stack
 	$(GO) test $(TAGS) -count=1 -v -run TestRegressions ./corpus
 
-prove: ## prove every seeded bug over ten seeds (takes long) and write the table to bin/proof.md
-	mkdir -p bin
-	$(GO) run $(TAGS) ./cmd/chaos prove --seeds 10 --budget 60s --markdown bin/proof.md --json-file bin/proof.json
+prove: build ## prove every seeded bug over ten seeds (takes long) and write the table to bin/proof.md
+	bin/chaos prove --seeds 10 --budget 60s --markdown bin/proof.md --json-file bin/proof.json
 
 clean-run: ## 100,000 random steps on the clean stack: no finding may come
 	$(GO) run $(TAGS) ./cmd/chaos run --plans 3500 --workers 4

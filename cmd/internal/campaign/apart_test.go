@@ -44,6 +44,8 @@ func TestTellApart(t *testing.T) {
 		})
 	}
 	fmt.Printf("%d pairs, both bugs seen in %d: %s\n", pairs, both, sum)
+	require.GreaterOrEqual(t, sum.precision/float64(sum.bugs), 0.95)
+	require.GreaterOrEqual(t, sum.recall/float64(sum.bugs), 0.95)
 }
 
 // draw2 draws pairs of bugs that can be there under one contract.
@@ -68,8 +70,11 @@ const (
 )
 
 func tellApart(t *testing.T, p [2]bugs.Bug, seed int64) []told {
-	both := rigFor(t, bugs.Set{p[0].ID: true, p[1].ID: true}, p[0].Contract)
-	alone := [2]*Rig{rigFor(t, bugs.Set{p[0].ID: true}, p[0].Contract), rigFor(t, bugs.Set{p[1].ID: true}, p[1].Contract)}
+	both, _ := startRigUnder(t, bugs.Set{p[0].ID: true, p[1].ID: true}, p[0].Contract)
+	var alone [2]*Rig
+	for i, b := range p {
+		alone[i], _ = startRigUnder(t, bugs.Set{b.ID: true}, b.Contract)
+	}
 	seen := map[model.Signature]int{}
 	s := &Search{Rig: both, Seed: seed, Workers: 4, Plans: gen.Plans(actions.Drawables(), gen.Config{}),
 		Known: func(sig model.Signature) bool { return seen[sig] >= failuresOfOne }}

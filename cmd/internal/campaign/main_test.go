@@ -26,7 +26,15 @@ func TestMain(m *testing.M) {
 // startRig starts an embedded stack and a rig on it.
 func startRig(t *testing.T, set bugs.Set) (*Rig, *embedded.Target) {
 	t.Helper()
-	s, err := embedded.Start(t.Context(), embedded.Options{Bugs: set, SyncInterval: 100 * time.Millisecond})
+	return startRigUnder(t, set, "")
+}
+
+// startRigUnder is startRig with the flags of a contract.
+func startRigUnder(t *testing.T, set bugs.Set, contract string) (*Rig, *embedded.Target) {
+	t.Helper()
+	flags, err := model.ParseFlags(contract)
+	require.NoError(t, err)
+	s, err := embedded.Start(t.Context(), embedded.Options{Bugs: set, Flags: flags, SyncInterval: 100 * time.Millisecond})
 	require.NoError(t, err)
 	target := embedded.NewTarget(s)
 	rig, err := NewRig(target)

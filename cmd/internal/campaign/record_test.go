@@ -1,7 +1,6 @@
 package campaign
 
 import (
-	"context"
 	"testing"
 	"time"
 
@@ -9,8 +8,6 @@ import (
 
 	"chaos/corpus"
 	"chaos/corpus/shrink"
-	"chaos/model"
-	"chaos/stack/embedded"
 	"chaos/stack/embedded/bugs"
 )
 
@@ -26,7 +23,8 @@ func TestRecord_Sample(t *testing.T) {
 	for k := range sampled {
 		b := all[(day*sampled+k)%len(all)]
 		t.Run(string(b.ID), func(t *testing.T) {
-			buggy, clean := rigFor(t, bugs.Set{b.ID: true}, b.Contract), rigFor(t, nil, b.Contract)
+			buggy, _ := startRigUnder(t, bugs.Set{b.ID: true}, b.Contract)
+			clean, _ := startRigUnder(t, nil, b.Contract)
 			for i := range int64(3) {
 				trial := Try(t.Context(), buggy, clean, Trial{Bug: string(b.ID), Seed: int64(day)*10 + i},
 					Config{Duration: patience, Workers: 3, Shrink: ShrinkConfig{Budget: 20 * time.Second, Parallel: 6}}, "embedded", noExcerpt)
@@ -41,24 +39,4 @@ func TestRecord_Sample(t *testing.T) {
 			t.Fatal("no seed of three found it, failed again and passed on the clean stack")
 		})
 	}
-}
-
-// rigFor starts an embedded stack that keeps the flags of a contract, and a rig on it.
-func rigFor(t *testing.T, set bugs.Set, contract string) *Rig {
-	t.Helper()
-	flags, err := model.ParseFlags(contract)
-	require.NoError(t, err)
-	s, err := embedded.Start(t.Context(), embedded.Options{Bugs: set, Flags: flags, SyncInterval: 100 * time.Millisecond})
-	require.NoError(t, err)
-	target := embedded.NewTarget(s)
-	rig, err := NewRig(target)
-	require.NoError(t, err)
-	t.Cleanup(func() {
-		rig.Close()
-		target.Close()
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		require.NoError(t, s.Stop(ctx))
-	})
-	return rig
 }

@@ -80,9 +80,11 @@ func TestCutVersion(t *testing.T) {
 func TestVersionOf(t *testing.T) {
 	info := &debug.BuildInfo{GoVersion: "go1.26"}
 	require.Equal(t, "development build · go1.26", versionOf(info))
+	require.Equal(t, "?", commitOf(info))
 	info.Main.Version = "v1.2.3"
 	info.Settings = []debug.BuildSetting{{Key: "vcs.revision", Value: "3f2c1ab"}, {Key: "vcs.modified", Value: "true"}, {Key: "-tags", Value: "sdjournal"}}
 	require.Equal(t, "v1.2.3 · commit 3f2c1ab and uncommitted changes · tags sdjournal · go1.26", versionOf(info))
+	require.Equal(t, "3f2c1ab+", commitOf(info))
 }
 
 func TestShrunk_TellsTheWholeStory(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -141,7 +142,9 @@ func (a *app) prove(ctx context.Context, f proveFlags) error {
 		} else if c != nil {
 			r.Known = len(c.Plan.Steps)
 		}
-		r.Program = shortVersion()
+		if info, ok := debug.ReadBuildInfo(); ok {
+			r.Program = commitOf(info)
+		}
 		rows = append(rows, r)
 	}
 	fmt.Fprintln(a.out)

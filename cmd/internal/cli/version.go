@@ -14,11 +14,31 @@ func version() string {
 	return versionOf(info)
 }
 
-func versionOf(info *debug.BuildInfo) string {
+// settings are what the compiler noted, by name.
+func settings(info *debug.BuildInfo) map[string]string {
 	set := map[string]string{}
 	for _, s := range info.Settings {
 		set[s.Key] = s.Value
 	}
+	return set
+}
+
+// commitOf is the commit of a build as a table shows it, with a plus for changes that are not committed.
+func commitOf(info *debug.BuildInfo) string {
+	set := settings(info)
+	rev := set["vcs.revision"]
+	if rev == "" {
+		return "?"
+	}
+	rev = rev[:min(7, len(rev))]
+	if set["vcs.modified"] == "true" {
+		rev += "+"
+	}
+	return rev
+}
+
+func versionOf(info *debug.BuildInfo) string {
+	set := settings(info)
 	out := []string{"development build"}
 	if v := info.Main.Version; v != "" && v != "(devel)" {
 		out[0] = v
@@ -33,22 +53,4 @@ func versionOf(info *debug.BuildInfo) string {
 		out = append(out, "tags "+tags)
 	}
 	return strings.Join(append(out, info.GoVersion), " · ")
-}
-
-// shortVersion is the commit of this build in a table, with a plus for changes that are not committed.
-func shortVersion() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "?"
-	}
-	rev, plus := "?", ""
-	for _, s := range info.Settings {
-		switch {
-		case s.Key == "vcs.revision" && len(s.Value) >= 7:
-			rev = s.Value[:7]
-		case s.Key == "vcs.modified" && s.Value == "true":
-			plus = "+"
-		}
-	}
-	return rev + plus
 }

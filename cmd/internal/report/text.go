@@ -157,7 +157,7 @@ func CallLine(c *model.Call) string {
 func Counts(w io.Writer, c campaign.Counts) {
 	fmt.Fprintf(w, "  did      %s · %s · %s · %s · %s of output\n",
 		Count(c.Plans, "plan"), Count(c.Steps, "step"), Count(c.Calls, "call"), Count(c.Execs, "exec"), Bytes(c.OutputBytes))
-	fmt.Fprintf(w, "  overlap  %s of the calls on a box ran while another client's call on it did%s\n", Percent(c.Overlap()), overlapHint(c))
+	fmt.Fprintf(w, "  overlap  %s of the calls on a box ran while another client's call on it did; about 40 %% is usual\n", Percent(c.Overlap()))
 	if v := c.Covered; v.Outcomes > 0 {
 		fmt.Fprintf(w, "  covered  %s of state, action and answer · %s overlapping on a box · %s in the log; last something new in plan %s\n",
 			Count(v.Outcomes, "combination"), Count(v.Pairs, "pair of actions", "pairs of actions"), Count(v.Lines, "kind of line", "kinds of lines"), Thousands(v.LastNew))
@@ -192,14 +192,4 @@ func Power(w io.Writer, weak []campaign.Reason, unproven []string) {
 	for _, u := range unproven {
 		fmt.Fprintf(w, "  unproven %s\n", u)
 	}
-}
-
-// overlapHint compares the overlap of a run with what was measured on the embedded stack: 34 to 47 %,
-// whatever --workers and --max-steps were, with two clients or more.
-func overlapHint(c campaign.Counts) string {
-	const enough = 200 // calls, below which the share is a matter of luck
-	if c.BoxCalls >= enough && c.Overlap() < 0.1 {
-		return "; about 40 % is usual, and calls that do not meet show no races"
-	}
-	return "; about 40 % is usual"
 }
