@@ -204,13 +204,15 @@ func TestNoRunner(t *testing.T) {
 	id := g.create("")
 	g.runner.close()
 	g.refused(g.do("POST", "/v1/boxes/"+id+"/exec", `{"command":"true"}`), 503, "upstream_unavailable", "could not be reached")
-	require.Eventually(t, func() bool { // its last poll may not have noticed yet
+	var last answer
+	require.Eventually(t, func() bool { // its last poll may not have noticed yet, and looks alive when it does
 		g.api.store.mu.Lock()
 		g.api.store.polled = time.Now().Add(-time.Hour)
 		g.api.store.mu.Unlock()
-		return g.do("POST", "/v1/boxes", "").status == 503 && g.do("GET", "/health", "").body["runner"] == false
+		last = g.do("POST", "/v1/boxes", "")
+		return last.status == 503 && g.do("GET", "/health", "").body["runner"] == false
 	}, patience, time.Millisecond)
-	g.refused(g.do("POST", "/v1/boxes", ""), 503, "upstream_unavailable", "No available runners")
+	g.refused(last, 503, "upstream_unavailable", "No available runners")
 }
 
 func TestList_PagesAndFilters(t *testing.T) {
