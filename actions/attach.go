@@ -15,7 +15,7 @@ type attach struct{}
 var _ = register(attach{})
 
 func (attach) Spec() *model.Spec {
-	return &model.Spec{Name: "attach", Doc: "attach to an exec again, or for the first time, and read to the end", On: 'e', Weight: 5,
+	return &model.Spec{Name: "attach", Doc: "attach to an exec again, or for the first time, and read to the end", On: 'e', Weight: 5, Way: model.Session,
 		Args: []model.ArgSpec{
 			{Name: "again", Doc: "poll = when refused with 409, try again until the slot must be free", Check: oneOf("poll")},
 			{Name: "cut", Doc: "drop the connection after this many frames of output", Check: number(1, 100)},

@@ -23,7 +23,7 @@ var badCreates = map[string]func(body map[string]any){
 
 func (create) Spec() *model.Spec {
 	return &model.Spec{
-		Name: "create", Doc: "make a box and wait until the server says it is there", Binds: 'b', Weight: 4,
+		Name: "create", Doc: "make a box and wait until the server says it is there", Binds: 'b', Weight: 4, Way: model.ByJob,
 		Args: []model.ArgSpec{
 			{Name: "bad", Doc: "ask for something that must be refused: cpus-zero, cpus-huge, memory-negative, name-blank, unknown-image",
 				Check: oneOf("cpus-zero", "cpus-huge", "memory-negative", "name-blank", "unknown-image")},

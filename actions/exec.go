@@ -24,7 +24,7 @@ const (
 
 func (exec) Spec() *model.Spec {
 	return &model.Spec{
-		Name: "exec", Doc: "run a command that writes numbered lines, attach, read to the end, compare", On: 'b', Binds: 'e', Weight: 14,
+		Name: "exec", Doc: "run a command that writes numbered lines, attach, read to the end, compare", On: 'b', Binds: 'e', Weight: 14, Way: model.Session,
 		Args: []model.ArgSpec{
 			{Name: "attach", Doc: "no = only start it; attach steps may follow", Check: oneOf("no")},
 			{Name: "bin", Doc: "missing = a program that is not there", Check: oneOf("missing")},

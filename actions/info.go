@@ -11,7 +11,7 @@ type info struct{}
 var _ = register(info{})
 
 func (info) Spec() *model.Spec {
-	return &model.Spec{Name: "info", Doc: "look at an execution", On: 'e', Weight: 3}
+	return &model.Spec{Name: "info", Doc: "look at an execution", On: 'e', Weight: 3, Way: model.ToRunner}
 }
 
 func (info) Ready(b model.Belief) bool { return len(b.Execs) > 0 }

@@ -13,7 +13,7 @@ type kill struct{}
 var _ = register(kill{})
 
 func (kill) Spec() *model.Spec {
-	return &model.Spec{Name: "kill", Doc: "delete an execution: kill it and forget it", On: 'e', Weight: 3}
+	return &model.Spec{Name: "kill", Doc: "delete an execution: kill it and forget it", On: 'e', Weight: 3, Way: model.ToRunner}
 }
 
 func (kill) Ready(b model.Belief) bool { return len(b.Execs) > 0 }

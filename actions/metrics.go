@@ -13,7 +13,7 @@ type metrics struct{}
 var _ = register(metrics{})
 
 func (metrics) Spec() *model.Spec {
-	return &model.Spec{Name: "metrics", Doc: "read the metrics of a box, which must not wake it", On: 'b', Weight: 3,
+	return &model.Spec{Name: "metrics", Doc: "read the metrics of a box, which must not wake it", On: 'b', Weight: 3, Way: model.ToRunner,
 		Args: []model.ArgSpec{{Name: "of", Doc: "org = those of the organization instead", Check: oneOf("org")}}}
 }
 

@@ -13,7 +13,7 @@ type remove struct{}
 var _ = register(remove{})
 
 func (remove) Spec() *model.Spec {
-	return &model.Spec{Name: "remove", Doc: "delete a box, running or not", On: 'b', Weight: 2, Args: []model.ArgSpec{giveUp}}
+	return &model.Spec{Name: "remove", Doc: "delete a box, running or not", On: 'b', Weight: 2, Way: model.ByJob, Args: []model.ArgSpec{giveUp}}
 }
 
 func (remove) Ready(b model.Belief) bool { return len(b.Boxes) > 0 }

@@ -14,7 +14,7 @@ type resize struct{}
 var _ = register(resize{})
 
 func (resize) Spec() *model.Spec {
-	return &model.Spec{Name: "resize", Doc: "change the size of an exec's terminal; without one it must be refused", On: 'e', Weight: 4,
+	return &model.Spec{Name: "resize", Doc: "change the size of an exec's terminal; without one it must be refused", On: 'e', Weight: 4, Way: model.ToRunner,
 		Args: []model.ArgSpec{
 			{Name: "cols", Doc: "columns (default 120)", Check: number(2, 500)},
 			{Name: "rows", Doc: "rows (default 40)", Check: number(2, 500)},

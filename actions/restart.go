@@ -11,7 +11,7 @@ type restart struct{}
 var _ = register(restart{})
 
 func (restart) Spec() *model.Spec {
-	return &model.Spec{Name: "restart", Doc: "stop a box, watch until its status says so, and start it", On: 'b', Weight: 3}
+	return &model.Spec{Name: "restart", Doc: "stop a box, watch until its status says so, and start it", On: 'b', Weight: 3, Way: model.ByJob}
 }
 
 func (restart) Ready(b model.Belief) bool { return len(b.Boxes) > 0 }

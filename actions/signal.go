@@ -14,7 +14,7 @@ type signal struct{}
 var _ = register(signal{})
 
 func (signal) Spec() *model.Spec {
-	return &model.Spec{Name: "signal", Doc: "send a signal to an exec", On: 'e', Weight: 3,
+	return &model.Spec{Name: "signal", Doc: "send a signal to an exec", On: 'e', Weight: 3, Way: model.ToRunner,
 		Args: []model.ArgSpec{{Name: "sig", Doc: "number (default 15); 9, 17, 19 and 99 must be refused", Check: number(1, 99)}}}
 }
 

@@ -13,7 +13,7 @@ type start struct{}
 var _ = register(start{})
 
 func (start) Spec() *model.Spec {
-	return &model.Spec{Name: "start", Doc: "start a box; starting one that runs changes nothing", On: 'b', Weight: 3, Args: []model.ArgSpec{giveUp}}
+	return &model.Spec{Name: "start", Doc: "start a box; starting one that runs changes nothing", On: 'b', Weight: 3, Way: model.ByJob, Args: []model.ArgSpec{giveUp}}
 }
 
 func (start) Ready(b model.Belief) bool { return len(b.Boxes) > 0 }

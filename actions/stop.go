@@ -13,7 +13,7 @@ type stop struct{}
 var _ = register(stop{})
 
 func (stop) Spec() *model.Spec {
-	return &model.Spec{Name: "stop", Doc: "stop a box and watch until its status says so", On: 'b', Weight: 4,
+	return &model.Spec{Name: "stop", Doc: "stop a box and watch until its status says so", On: 'b', Weight: 4, Way: model.ByJob,
 		Args: []model.ArgSpec{giveUp, {Name: "wait", Doc: "no = go on as soon as the stop is accepted", Simpler: []string{"no"}, Check: oneOf("no")}}}
 }
 

@@ -38,19 +38,20 @@ func TestRegressions(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, broken)
 	require.NotEmpty(t, cases, "no case has been promoted")
-	clean := map[string]*rig{} // by contract
+	clean := map[string]*rig{} // by contract, and whether messages are scheduled
 	for _, c := range cases {
 		t.Run(c.Name, func(t *testing.T) {
 			require.NotEmpty(t, c.Bugs, "a promoted case names the seeded bugs it needs, or nobody can tell that it still works")
 			contract := contractOf(t, c)
-			buggy := startRig(t, c.Bugs, contract)
+			buggy := startRig(t, c.Bugs, contract, c.Plan.Scheduled())
 			r := corpus.Replay(t.Context(), c, buggy.predicate(c.Signature), corpus.ReplayOptions{Parallel: 3, Miss: buggyMiss, Vocab: actions.Vocabulary{}})
 			require.Contains(t, []corpus.Verdict{corpus.Failed, corpus.Flaky}, r.Verdict, "with %v: %s", c.Bugs, r)
 			require.Positive(t, r.Failures, "with %v it fails in another way: %s", c.Bugs, r)
-			if clean[contract.String()] == nil {
-				clean[contract.String()] = startRig(top, nil, contract)
+			kind := fmt.Sprint(contract, c.Plan.Scheduled())
+			if clean[kind] == nil {
+				clean[kind] = startRig(top, nil, contract, c.Plan.Scheduled())
 			}
-			r = corpus.Replay(t.Context(), c, clean[contract.String()].predicate(c.Signature), corpus.ReplayOptions{Parallel: 3, Vocab: actions.Vocabulary{}})
+			r = corpus.Replay(t.Context(), c, clean[kind].predicate(c.Signature), corpus.ReplayOptions{Parallel: 3, Vocab: actions.Vocabulary{}})
 			require.Equal(t, corpus.Fixed, r.Verdict, "on the clean stack: %s", r)
 		})
 	}
@@ -79,11 +80,11 @@ type rig struct {
 	serial   atomic.Int64
 }
 
-func startRig(t *testing.T, on []string, contract model.Contract) *rig {
+func startRig(t *testing.T, on []string, contract model.Contract, schedule bool) *rig {
 	t.Helper()
 	set, err := bugs.Parse(strings.Join(on, ","))
 	require.NoError(t, err)
-	s, err := embedded.Start(t.Context(), embedded.Options{Bugs: set, Profile: contract.Profile, Flags: contract.Flags, SyncInterval: 15 * time.Millisecond})
+	s, err := embedded.Start(t.Context(), embedded.Options{Bugs: set, Profile: contract.Profile, Flags: contract.Flags, SyncInterval: 15 * time.Millisecond, Schedule: schedule})
 	require.NoError(t, err)
 	target := embedded.NewTarget(s)
 	r := &rig{engine: engine.New(target, actions.Get), contract: contract}

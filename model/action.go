@@ -29,17 +29,30 @@ type Spec struct {
 	On     byte   // 'b' acts on a box, 'e' on an exec, 0 on nothing
 	Binds  byte   // 'b', 'e' or 0
 	Weight int    // cards it gets in the generator's deck
+	Way    Way    // of its messages
 	Args   []ArgSpec
 }
 
-// Arg returns the description of the argument called name.
+// Way is how far the messages of an action go.
+type Way int
+
+// The ways.
+const (
+	ToAPI    Way = iota // the API answers by itself
+	ByJob               // the API makes it a job, which the runner fetches
+	ToRunner            // the API passes it on to the runner
+	Session             // to the runner, and then a session of many frames
+)
+
+// Arg returns the description of the argument called name, be it the action's own or one of the
+// ScheduleArgs.
 func (s *Spec) Arg(name string) (ArgSpec, bool) {
 	for _, a := range s.Args {
 		if a.Name == name {
 			return a, true
 		}
 	}
-	return ArgSpec{}, false
+	return scheduleArg(name)
 }
 
 // Drawable is the side of an action that the generator sees.

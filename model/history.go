@@ -235,6 +235,8 @@ type Meta struct {
 	ResidueChecked bool          `json:"residue_checked"`
 	Stalled        time.Duration `json:"stalled"`           // longest the machine stood still during the run
 	Aborted        string        `json:"aborted,omitempty"` // why the run could not be carried out to its end
+	// Messages is what the scheduler did to messages, in order of time.
+	Messages []Message `json:"messages,omitempty"`
 }
 
 // History is everything one run of a plan sent and saw.

@@ -42,6 +42,9 @@ func (c *Client) Attach(ctx context.Context, box, exec string, opt AttachOptions
 	if auth := c.authorization(Request{Authorization: opt.Authorization}); auth != "" {
 		header.Set("Authorization", auth)
 	}
+	if c.tag != "" {
+		header.Set(TagHeader, c.tag)
+	}
 	// A handshake is a GET, which the transport sends again when a kept connection turns out dead; a
 	// repeat may find its own first try attached.
 	var conns atomic.Int32

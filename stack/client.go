@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -25,12 +26,19 @@ type Endpoint struct {
 	Prefix string // path segment between /v1 and the route, "" for none
 }
 
+// TagHeader is the header that tells a scheduler which step a request belongs to.
+const TagHeader = "X-Chaos-Step"
+
+// Tag is the value of TagHeader for a step, by index, of the plan that runs under token.
+func Tag(token string, step int) string { return token + "/" + strconv.Itoa(step) }
+
 // Client sends requests and never repeats one: no retries, no redirects, and Response.Conns tells
 // when the transport sent a request twice behind our back.
 type Client struct {
 	endpoint Endpoint
 	rest     *resty.Client
 	http     *http.Client
+	tag      string // value of TagHeader, "" for none
 }
 
 // New returns a client for ep.
@@ -64,6 +72,17 @@ func (c *Client) As(key, prefix string) *Client {
 	return &other
 }
 
+// Tagged returns a client that marks its requests with tag and shares the connections of c. A nil
+// client stays nil.
+func (c *Client) Tagged(tag string) *Client {
+	if c == nil {
+		return nil
+	}
+	other := *c
+	other.tag = tag
+	return &other
+}
+
 // Close drops idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
@@ -94,6 +113,9 @@ func (c *Client) Do(ctx context.Context, req Request) (Response, error) {
 	r := c.rest.R().SetContext(ctx)
 	if auth := c.authorization(req); auth != "" {
 		r.SetHeader("Authorization", auth)
+	}
+	if c.tag != "" {
+		r.SetHeader(TagHeader, c.tag)
 	}
 	if req.Body != nil {
 		body, err := json.Marshal(req.Body)

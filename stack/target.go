@@ -23,8 +23,18 @@ type Target interface {
 	ExecLogged() bool
 	// Residue lists what is left of boxes on the machine. ok is false when it cannot be seen from here.
 	Residue(ctx context.Context) (left []model.Residue, ok bool, err error)
+	// Scheduler is nil when messages cannot be held.
+	Scheduler() Scheduler
 	// Dead yields an error when the stack has ended by itself.
 	Dead() <-chan error
+}
+
+// Scheduler holds, reorders and cuts messages on their way, as plans say. It must stand between the
+// client of a lease and the stack.
+type Scheduler interface {
+	// Begin announces a plan whose requests are tagged with Tag(token, step). now is the clock of its
+	// history. end lets go of all that is still held for it and returns what was done, in order of time.
+	Begin(token string, p model.Plan, now func() int64) (end func() []model.Message)
 }
 
 // JournalSource is the runner's log.

@@ -4,6 +4,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -51,25 +52,52 @@ func (e *Engine) Run(ctx context.Context, p model.Plan, token string, seed int64
 			return nil, fmt.Errorf("run plan: no action is called %q", s.Action)
 		}
 	}
+	sched := e.target.Scheduler()
+	if p.Scheduled() && sched == nil {
+		return nil, ErrNoScheduler
+	}
 	lease, err := e.target.Lease(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("take an organization: %w", err)
 	}
 	defer lease.Release()
-	r := &run{engine: e, lease: lease, plan: p, rec: actions.NewRecorder(), refs: actions.NewRefs(p, token), groups: barriers(p)}
+	r := &run{engine: e, lease: lease, plan: p, token: token, rec: actions.NewRecorder(), refs: actions.NewRefs(p, token), groups: barriers(p)}
 	h := &model.History{Plan: p, Meta: model.Meta{
 		Profile: e.target.Profile(), Flags: e.target.Flags().String(), Token: token, Seed: seed, Stack: e.target.Describe(), Began: r.rec.Began(),
 		Limits: e.target.Limits(), ExecLogged: e.target.ExecLogged(),
 		Quota: lease.Quota, Alone: lease.Alone, OtherTenant: lease.Other != nil,
 	}}
+	end := func() []model.Message { return nil }
+	if p.Scheduled() {
+		end = sched.Begin(token, p, r.rec.Now)
+	}
 	r.clients(ctx, h)
+	h.Meta.Messages = end()
 	if err := r.settle(ctx, h); err != nil {
 		return nil, err
 	}
 	h.Calls = r.rec.Calls()
+	markCut(h)
 	resolve(h)
 	h.Meta.Stalled = e.stalls.since(r.rec.Began())
 	return h, nil
+}
+
+// ErrNoScheduler is what Run returns for a plan that holds messages on a stack where nothing can.
+var ErrNoScheduler = errors.New("the plan schedules its messages, which needs a stack with a scheduler (--schedule on)")
+
+// markCut notes which sessions ended because the plan cut their connection on the way.
+func markCut(h *model.History) {
+	for _, m := range h.Meta.Messages {
+		if m.What != model.CutFrame && m.What != model.HalfClose {
+			continue
+		}
+		for i := range h.Calls {
+			if c := &h.Calls[i]; c.Step == m.Step && c.Attach != nil && c.Invoke <= m.At && m.At <= c.Return && c.Attach.Close == 0 {
+				c.Attach.Cut, c.Attach.TimedOut = true, false
+			}
+		}
+	}
 }
 
 // run is one plan being performed.
@@ -77,13 +105,18 @@ type run struct {
 	engine *Engine
 	lease  *stack.Lease
 	plan   model.Plan
+	token  string
 	rec    *actions.Recorder
 	refs   *actions.Refs
 	groups map[int]*barrier
 }
 
 func (r *run) env(index int, who string) *actions.Env {
-	return &actions.Env{Client: r.lease.Client, Other: r.lease.Other, Stranger: r.lease.Stranger, Rec: r.rec, Refs: r.refs, Limits: r.engine.target.Limits(), Life: r.engine.life,
+	client := r.lease.Client
+	if index >= 0 && r.plan.Steps[index].Scheduled() {
+		client = client.Tagged(stack.Tag(r.token, index))
+	}
+	return &actions.Env{Client: client, Other: r.lease.Other, Stranger: r.lease.Stranger, Rec: r.rec, Refs: r.refs, Limits: r.engine.target.Limits(), Life: r.engine.life,
 		Index: index, Who: who, Owned: r.engine.ledger}
 }
 

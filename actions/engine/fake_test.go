@@ -122,6 +122,8 @@ func (f *fake) Exclusive() bool       { return !f.hooks.shared }
 func (f *fake) ExecLogged() bool      { return true }
 func (f *fake) Dead() <-chan error    { return nil }
 
+func (f *fake) Scheduler() stack.Scheduler { return nil }
+
 func (f *fake) Journal() stack.JournalSource {
 	if f.hooks.unlogged {
 		return nil

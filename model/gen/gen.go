@@ -16,6 +16,8 @@ import (
 type Config struct {
 	Clients  int // clients in every plan; 0 = 2 to 6, drawn
 	MaxSteps int // upper bound of steps; 0 = 60
+	// Schedule draws a schedule of messages for most plans.
+	Schedule bool
 	// Without leaves parts of the search out, to measure what each earns.
 	Without Part
 }
@@ -106,6 +108,10 @@ func draw(src model.Source, actions []model.Drawable, cfg Config) model.Plan {
 			continue
 		}
 		b.oneOrMore()
+	}
+	// Some plans stay as they are: what a schedule slows down cannot race.
+	if cfg.Schedule && model.Chance(src, 85) {
+		b.plan = Reschedule(src, b.plan, ways(actions))
 	}
 	return b.plan.Normalize()
 }

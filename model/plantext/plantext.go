@@ -227,7 +227,11 @@ func (l *lineParser) arg(s *model.Step, spec *model.Spec, key, value string, at 
 			for _, a := range spec.Args {
 				names = append(names, a.Name)
 			}
-			return l.fail(at, "%s takes no argument %q; it takes: %s", spec.Name, key, strings.Join(append(names, "after", "gap"), " "))
+			names = append(names, "after", "gap")
+			for _, a := range model.ScheduleArgs() {
+				names = append(names, a.Name)
+			}
+			return l.fail(at, "%s takes no argument %q; it takes: %s", spec.Name, key, strings.Join(names, " "))
 		}
 		if as.Check != nil {
 			if err := as.Check(value); err != nil {

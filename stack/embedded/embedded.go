@@ -37,6 +37,8 @@ type Options struct {
 	Sandbox *sandbox.Mode
 	// CreateDelay holds every new box back, as the boot of a virtual machine would.
 	CreateDelay time.Duration
+	// Schedule puts a message scheduler between client and API, and between API and runner.
+	Schedule bool
 	// SyncInterval is the time between two reports of the runner about its boxes; 0 = one second.
 	SyncInterval time.Duration
 }

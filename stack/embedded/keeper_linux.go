@@ -119,11 +119,16 @@ func (k *keeper) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	work := k.api.addr
+	if k.order.Work != "" {
+		work = k.order.Work
+		k.say(report{Kind: "api", API: k.api.addr})
+	}
 	k.runner, err = startService(ctx, runner.Role, k.order.ID, dir, runner.Config{
-		Token: k.order.RunnerToken, APIURL: "http://" + k.api.addr, APIToken: k.order.RunnerToken,
+		Token: k.order.RunnerToken, APIURL: "http://" + work, APIToken: k.order.RunnerToken,
 		StackID: k.order.ID, Dir: k.runnerDir(), SandboxMode: int(mode),
 		Bugs: k.order.Bugs, Log: k.logAddr, SyncMillis: int(k.order.Sync.Milliseconds()),
-		KillGraceMillis: int(limits.Grace.Milliseconds()),
+		KillGraceMillis: int(limits.Grace.Milliseconds()), PingMillis: int(ping.Milliseconds()), SilenceMillis: int(silence.Milliseconds()),
 	})
 	if err != nil {
 		return err

@@ -27,6 +27,7 @@ type order struct {
 	Sandbox     *int          `json:"sandbox"`
 	CreateDelay time.Duration `json:"create_delay"`
 	Sync        time.Duration `json:"sync"`
+	Work        string        `json:"work"` // host:port of what the runner is to take for the API; "" = the API itself
 	Key         string        `json:"key"`
 	OtherKey    string        `json:"other_key"`
 	RunnerToken string        `json:"runner_token"`
@@ -35,11 +36,11 @@ type order struct {
 
 // report is what the keeper has to tell. Kind decides which other fields are set.
 type report struct {
-	Kind  string `json:"kind"`  // "dir", "ready", "dead", "stopped"
+	Kind  string `json:"kind"`  // "dir", "api", "ready", "dead", "stopped"
 	Error string `json:"error"` // of dead and stopped; "" = stopped without trouble
 
 	Dir    string   `json:"dir,omitempty"` // of dir and ready
-	API    string   `json:"api,omitempty"` // address, of ready
+	API    string   `json:"api,omitempty"` // address, of api and ready
 	Runner string   `json:"runner,omitempty"`
 	PIDs   PIDs     `json:"pids"`
 	Notes  []string `json:"notes,omitempty"`

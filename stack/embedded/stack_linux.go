@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -20,6 +21,7 @@ import (
 	"chaos/stack/embedded/bugs"
 	"chaos/stack/embedded/child"
 	"chaos/stack/journal"
+	"chaos/stack/proxy"
 )
 
 // Stack is a running embedded stack. Its methods may be called at the same time.
@@ -29,6 +31,7 @@ type Stack struct {
 	contract model.Contract
 	ready    report
 	log      journal.Reader
+	proxy    *proxy.Proxy // nil without a scheduler
 
 	cmd    *exec.Cmd
 	input  io.WriteCloser
@@ -85,8 +88,14 @@ func start(ctx context.Context, o Options) (*Stack, error) {
 	if err := checkRoom(s.order.Dir); err != nil {
 		return nil, err
 	}
+	if o.Schedule {
+		if s.proxy, err = proxy.New(); err != nil {
+			return nil, err
+		}
+		s.order.Work = s.proxy.Work()
+	}
 	if err := s.launch(); err != nil {
-		return nil, err
+		return nil, errors.Join(err, s.closeProxy())
 	}
 	if err := s.waitReady(ctx); err != nil {
 		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
@@ -144,6 +153,8 @@ func (s *Stack) listen(out io.Reader) {
 		switch r.Kind {
 		case "dir":
 			s.dir = r.Dir
+		case "api":
+			s.proxy.SetAPI(r.API)
 		case "ready":
 			s.readied <- r
 		case "dead":
@@ -198,6 +209,21 @@ func (s *Stack) URL() string {
 		return "http://" + s.ready.API
 	}
 	return "http://" + s.ready.API + "/api"
+}
+
+// front is the base address that the messages of plans go to.
+func (s *Stack) front() string {
+	if s.proxy == nil {
+		return s.URL()
+	}
+	return strings.Replace(s.URL(), s.ready.API, s.proxy.Front(), 1)
+}
+
+func (s *Stack) closeProxy() error {
+	if s.proxy == nil {
+		return nil
+	}
+	return s.proxy.Close()
 }
 
 // Key is an API key of organization Org.
@@ -289,6 +315,7 @@ func (s *Stack) stop(ctx context.Context) error {
 	if s.last.Kind == "" {
 		errs = append(errs, s.clear(ctx))
 	}
+	errs = append(errs, s.closeProxy())
 	return errors.Join(errs...)
 }
 

@@ -18,6 +18,13 @@ import (
 // slack for a machine that is busy with something else.
 var limits = model.Limits{Call: 40 * time.Second, Resolve: 4 * time.Second, Grace: 250 * time.Millisecond, Converge: 4 * time.Second, Slot: 4 * time.Second, Stall: 400 * time.Millisecond}
 
+// A caller of an attach session that gives no sign of life for this long is taken for gone. It is less
+// than upstream's 45 s, so that a plan can see it, and less than Slot.
+const (
+	ping    = 500 * time.Millisecond
+	silence = 2500 * time.Millisecond
+)
+
 // runnerUnit is the identifier under which the runner logs.
 const runnerUnit = "boxlite-runner"
 
@@ -32,12 +39,16 @@ var _ stack.Target = (*Target)(nil)
 
 // NewTarget returns s as a target. Close it before s is stopped.
 func NewTarget(s *Stack) *Target {
-	c := stack.New(stack.Endpoint{URL: s.URL(), Key: s.Key()})
-	return &Target{stack: s, client: c, admin: c.As(s.adminToken(), "")}
+	c := stack.New(stack.Endpoint{URL: s.front(), Key: s.Key()})
+	admin := stack.New(stack.Endpoint{URL: s.URL(), Key: s.adminToken()})
+	return &Target{stack: s, client: c, admin: admin}
 }
 
 // Close drops the client's connections.
-func (t *Target) Close() { t.client.Close() }
+func (t *Target) Close() {
+	t.client.Close()
+	t.admin.Close()
+}
 
 // Client implements stack.Target.
 func (t *Target) Client() *stack.Client { return t.client }
@@ -91,6 +102,14 @@ func (t *Target) ExecLogged() bool { return true }
 
 // Dead implements stack.Target.
 func (t *Target) Dead() <-chan error { return t.stack.Dead() }
+
+// Scheduler implements stack.Target.
+func (t *Target) Scheduler() stack.Scheduler {
+	if t.stack.proxy == nil {
+		return nil
+	}
+	return t.stack.proxy
+}
 
 // Describe implements stack.Target.
 func (t *Target) Describe() string {

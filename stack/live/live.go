@@ -207,6 +207,9 @@ func (t *Target) Flags() model.Flags { return t.contract.Changed() }
 // Limits implements stack.Target.
 func (t *Target) Limits() model.Limits { return limits }
 
+// Scheduler implements stack.Target.
+func (t *Target) Scheduler() stack.Scheduler { return nil }
+
 // Describe implements stack.Target. The key never appears.
 func (t *Target) Describe() string {
 	if c := t.contract.String(); c != "cloud" {

@@ -25,6 +25,7 @@ type Config struct {
 	Clients  int           // clients in each plan, 0 = 2 to 6
 	MaxSteps int           // steps in each plan, 0 = up to 60
 	FailFast bool          // end after the first finding
+	Schedule bool          // draw schedules of messages; the stack must have a scheduler
 	Shrink   ShrinkConfig
 }
 
@@ -108,7 +109,7 @@ func (c *Campaign) Run(ctx context.Context) ([]*Finding, error) {
 
 func (c *Campaign) search() *Search {
 	return &Search{Rig: c.Rig, Seed: c.Config.Seed, Workers: c.Config.Workers,
-		Plans:  gen.Plans(actions.Drawables(), gen.Config{Clients: c.Config.Clients, MaxSteps: c.Config.MaxSteps}),
+		Plans:  gen.Plans(actions.Drawables(), gen.Config{Clients: c.Config.Clients, MaxSteps: c.Config.MaxSteps, Schedule: c.Config.Schedule}),
 		Judged: c.Stats.Add}
 }
 

@@ -34,7 +34,14 @@ func startRigUnder(t *testing.T, set bugs.Set, contract string) (*Rig, *embedded
 	t.Helper()
 	flags, err := model.ParseFlags(contract)
 	require.NoError(t, err)
-	s, err := embedded.Start(t.Context(), embedded.Options{Bugs: set, Flags: flags, SyncInterval: 100 * time.Millisecond})
+	return startRigWith(t, embedded.Options{Bugs: set, Flags: flags})
+}
+
+// startRigWith is startRig with all options.
+func startRigWith(t *testing.T, o embedded.Options) (*Rig, *embedded.Target) {
+	t.Helper()
+	o.SyncInterval = 100 * time.Millisecond
+	s, err := embedded.Start(t.Context(), o)
 	require.NoError(t, err)
 	target := embedded.NewTarget(s)
 	rig, err := NewRig(target)

@@ -22,7 +22,7 @@ func (s *cleanStacks) rig(ctx context.Context, contract model.Contract) (*campai
 	if st := s.all[name]; st != nil {
 		return st.rig, nil
 	}
-	st, err := openEmbedded(ctx, nil, contract)
+	st, err := openEmbedded(ctx, nil, contract, false)
 	if err != nil {
 		return nil, err
 	}

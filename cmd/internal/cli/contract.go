@@ -89,8 +89,10 @@ func (f *contractFlags) resolve(onEmbedded bool, set bugs.Set) (model.Contract, 
 	return c, nil
 }
 
-// forCase returns f with the contract that c was found under, unless the user has asked for one.
+// forCase returns f with the contract that c was found under, unless the user has asked for one, and
+// with a scheduler if its plan needs one.
 func (f stackFlags) forCase(c *corpus.Case) stackFlags {
+	f.schedule = f.schedule || c.Plan.Scheduled()
 	if f.stack == "embedded" && !f.given() {
 		f.profile, f.contract = c.Profile, c.Flags
 	}

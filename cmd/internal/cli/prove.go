@@ -231,7 +231,7 @@ func (f *proveFlags) trial(ctx context.Context, bug bugs.ID, seed int64, clean *
 		t.Error = err.Error()
 		return t
 	}
-	st, err := openEmbedded(ctx, set, contract)
+	st, err := openEmbedded(ctx, set, contract, false)
 	if err != nil {
 		t.Error = err.Error()
 		return t

@@ -33,6 +33,7 @@ type runFlags struct {
 	seed              int64
 	corpus, out       string
 	json, quiet, fast bool
+	messages          string
 	noShrink          bool
 }
 
@@ -59,6 +60,7 @@ shrunk and saved at once; then the search goes on until the time is over. Exit 1
 	fl.Int64Var(&f.seed, "seed", 0, "seed of the campaign: the same plans in the same order (default random, and printed)")
 	fl.IntVar(&f.clients, "clients", 0, "clients in each plan, 1 to 6 (default drawn, 2 to 6)")
 	fl.IntVar(&f.steps, "max-steps", 60, "most steps in a plan")
+	fl.StringVar(&f.messages, "schedule", "off", "on: hold, reorder and cut messages between client, API and runner, as each plan says")
 	fl.IntVar(&f.workers, "workers", 3, "plans in flight at once, on boxes of their own")
 	fl.StringVar(&f.corpus, "corpus", defaultCorpus, "folder where findings are saved as cases")
 	fl.StringVar(&f.out, "out", "", "run folder for histories (default a new one below "+defaultOut+")")
@@ -97,6 +99,13 @@ func (f *runFlags) check() error {
 		return usagef("--workers %d: want 1 to 64", f.workers)
 	case f.budget < 0:
 		return usagef("--shrink-budget %s is negative", f.budget)
+	}
+	switch f.messages {
+	case "on":
+		f.schedule = true
+	case "", "off":
+	default:
+		return usagef("--schedule %s: want on or off", f.messages)
 	}
 	if f.duration == 0 && f.plans == 0 {
 		f.duration = time.Minute
@@ -142,7 +151,7 @@ func (a *app) run(ctx context.Context, f runFlags) error {
 	show.folder = folder
 	show.start(st)
 	c := &campaign.Campaign{Rig: st.rig, Store: store, Events: show, Stats: stats, Build: st.target.Describe(), Bugs: bugList(f.bugs), Excerpt: report.Excerpt,
-		Config: campaign.Config{Seed: f.seed, Duration: f.duration, Plans: f.plans, Workers: f.workers, Clients: f.clients, MaxSteps: f.steps, FailFast: f.fast,
+		Config: campaign.Config{Seed: f.seed, Duration: f.duration, Plans: f.plans, Workers: f.workers, Clients: f.clients, MaxSteps: f.steps, FailFast: f.fast, Schedule: f.schedule,
 			Shrink: campaign.ShrinkConfig{Budget: f.budget, Parallel: shrinkParallel(f.workers), Off: f.noShrink}}}
 	findings, err := c.Run(ctx)
 	show.stop()

@@ -22,6 +22,7 @@ type stackFlags struct {
 	bugs     string
 	key      string
 	otherKey string
+	schedule bool // the messages of plans are to be scheduled
 	contractFlags
 }
 
@@ -52,6 +53,9 @@ func (f *stackFlags) check() (bugs.Set, error) {
 		if err := (live.Config{URL: f.stack, Key: f.apiKey(), OtherKey: f.otherAPIKey()}).Check(); err != nil {
 			return nil, err
 		}
+	}
+	if f.stack != "embedded" && f.schedule {
+		return nil, usagef("--schedule on is for the embedded stack; its scheduler must stand before API and runner")
 	}
 	if f.stack != "embedded" && f.bugs != "" {
 		return nil, usagef("--bug switches bugs on in the embedded stack; it cannot be used with --stack %s", f.stack)
@@ -103,7 +107,7 @@ func (f *stackFlags) open(ctx context.Context) (*openStack, error) {
 		return nil, err
 	}
 	if f.stack == "embedded" {
-		st, err := openEmbedded(ctx, set, contract)
+		st, err := openEmbedded(ctx, set, contract, f.schedule)
 		if err == nil {
 			if f.profile == auto {
 				st.notes = append(st.notes, "contract: "+contract.String()+", which the embedded stack plays unless told otherwise")
@@ -148,8 +152,8 @@ func (f *stackFlags) reach(ctx context.Context) error {
 // interval gives more chances to whatever goes wrong around a report.
 const syncInterval = 15 * time.Millisecond
 
-func openEmbedded(ctx context.Context, set bugs.Set, contract model.Contract) (*openStack, error) {
-	s, err := embedded.Start(ctx, embedded.Options{Bugs: set, Profile: contract.Profile, Flags: contract.Flags, SyncInterval: syncInterval})
+func openEmbedded(ctx context.Context, set bugs.Set, contract model.Contract, schedule bool) (*openStack, error) {
+	s, err := embedded.Start(ctx, embedded.Options{Bugs: set, Profile: contract.Profile, Flags: contract.Flags, SyncInterval: syncInterval, Schedule: schedule})
 	if err != nil {
 		return nil, &startError{err}
 	}

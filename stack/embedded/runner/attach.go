@@ -22,8 +22,6 @@ const (
 	frameLimit = 1 << 20
 	// writeTimeout is how long a caller may take to accept a frame.
 	writeTimeout = 20 * time.Second
-	// silenceLimit is how long a caller may send nothing at all, not even the answer to a ping.
-	silenceLimit = 45 * time.Second
 	// goodbyeTimeout is how long a caller may take to answer our Close once the runner ends.
 	goodbyeTimeout = time.Second
 )
@@ -35,6 +33,7 @@ type session struct {
 	readOnly bool
 	log      *zap.Logger
 	ping     time.Duration
+	silence  time.Duration // how long the caller may send nothing at all, not even the answer to a ping
 	tcp      net.Conn
 
 	closing  atomic.Bool // our Close has been or is about to be sent
@@ -73,7 +72,7 @@ func (r *Runner) attach(w http.ResponseWriter, req *http.Request) error {
 	}()
 
 	live := e.out.tail()
-	s := &session{e: e, readOnly: readOnly, log: r.log, ping: r.cfg.ping}
+	s := &session{e: e, readOnly: readOnly, log: r.log, ping: r.cfg.ping, silence: r.cfg.silence}
 	s.alive()
 	conn, err := websocket.Accept(w, req, &websocket.AcceptOptions{
 		InsecureSkipVerify: true, // callers are programs with a token, not pages of some origin
@@ -284,7 +283,7 @@ func (s *session) keepAlive(ctx context.Context) {
 	defer tick.Stop()
 	for {
 		go func() {
-			ctx, cancel := context.WithTimeout(ctx, silenceLimit)
+			ctx, cancel := context.WithTimeout(ctx, s.silence)
 			defer cancel()
 			_ = s.conn.Ping(ctx) // the pong is noticed where it arrives
 		}()
@@ -296,7 +295,7 @@ func (s *session) keepAlive(ctx context.Context) {
 		if s.busy.Load() {
 			s.alive() // nobody reads what the caller sends while its input waits
 		}
-		if silent := time.Since(time.Unix(0, s.seen.Load())); silent > silenceLimit && !s.closing.Load() {
+		if silent := time.Since(time.Unix(0, s.seen.Load())); silent > s.silence && !s.closing.Load() {
 			s.log.Warn("attached caller is silent", zap.String("execution_id", s.e.id), zap.Duration("for", silent))
 			_ = s.conn.CloseNow()
 			return

@@ -24,6 +24,7 @@ type Config struct {
 	SyncMillis     int `json:"sync_millis"`      // between two reports of the boxes to the API; 1,000
 	PollWaitMillis int `json:"poll_wait_millis"` // how long the API may hold a poll for jobs; 1,000
 	PingMillis     int `json:"ping_millis"`      // between two WebSocket pings; 15,000
+	SilenceMillis  int `json:"silence_millis"`   // how long a caller may send nothing, not even the answer to a ping; 45,000
 
 	KillGraceMillis int `json:"kill_grace_millis"` // SIGTERM at the end of the time limit to SIGKILL; 2,000
 
@@ -45,6 +46,7 @@ type settled struct {
 	sync           time.Duration
 	pollWait       time.Duration
 	ping           time.Duration
+	silence        time.Duration
 	killGrace      time.Duration
 	reapTick       time.Duration
 	reconnectGrace time.Duration
@@ -69,6 +71,7 @@ func (c Config) settle() (settled, error) {
 		sync:           millis(c.SyncMillis, 1_000),
 		pollWait:       millis(c.PollWaitMillis, 1_000),
 		ping:           millis(c.PingMillis, 15_000),
+		silence:        millis(c.SilenceMillis, 45_000),
 		killGrace:      millis(c.KillGraceMillis, 2_000),
 		reapTick:       millis(c.ReapTickMillis, 30_000),
 		reconnectGrace: millis(c.ReconnectGraceMillis, 300_000),

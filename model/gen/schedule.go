@@ -1,0 +1,107 @@
+package gen
+
+import (
+	"strconv"
+
+	"pgregory.net/rapid"
+
+	"chaos/model"
+)
+
+// What the messages of an action can be held at.
+var holds = map[model.Way][]string{
+	model.ToAPI:    {model.HoldRequest, model.HoldAnswer},
+	model.ByJob:    {model.HoldRequest, model.HoldAnswer, model.HoldJob, model.HoldDone, model.HoldReport},
+	model.ToRunner: {model.HoldRequest, model.HoldForward, model.HoldReply, model.HoldAnswer},
+	model.Session:  {model.HoldRequest, model.HoldForward, model.HoldReply, model.HoldAnswer, model.HoldFrames, model.HoldJob},
+}
+
+var holdTimes = []string{"1ms", "2ms", "4ms", "8ms", "16ms", "32ms", "64ms"}
+
+// Bounds of a drawn schedule: holds in a plan, and yields, which are the depth of the order less one.
+const (
+	mostHolds  = 4
+	mostYields = 2
+)
+
+// Reschedule draws a schedule for the messages of p, in place of the one it has. Half of them rank
+// the messages about each box in an order of their own with few changes (PCTCP), the others hold a
+// few for a while; some cut a session.
+func Reschedule(src model.Source, p model.Plan, way func(action string) model.Way) model.Plan {
+	p = p.Unscheduled()
+	if len(p.Steps) == 0 {
+		return p
+	}
+	roll := src.Intn(100)
+	if roll < 55 {
+		rank(src, p)
+	}
+	if roll >= 45 {
+		for range 1 + src.Intn(mostHolds) {
+			i := src.Intn(len(p.Steps))
+			set(p, i, model.Pick(src, holds[way(p.Steps[i].Action)]), model.Pick(src, holdTimes))
+		}
+	}
+	if roll := src.Intn(100); roll < 16 {
+		cutOne(src, p, way, roll < 6)
+	}
+	return p
+}
+
+func set(p model.Plan, i int, key, value string) { p.Steps[i].Args = p.Steps[i].Args.With(key, value) }
+
+// rank gives the steps of each box ranks in random order, and lets a few yield after some messages.
+func rank(src model.Source, p model.Plan) {
+	of := map[model.Ref][]int{}
+	var boxes []model.Ref
+	for i, home := range p.Home() {
+		if home == "" {
+			continue
+		}
+		if of[home] == nil {
+			boxes = append(boxes, home)
+		}
+		of[home] = append(of[home], i)
+	}
+	for _, box := range boxes {
+		steps := shuffled(src, of[box])
+		for r, i := range steps {
+			set(p, i, model.Rank, strconv.Itoa(r+1))
+		}
+		for range src.Intn(mostYields + 1) {
+			set(p, model.Pick(src, steps), model.Yield, strconv.Itoa(1+src.Intn(3)))
+		}
+	}
+}
+
+// cutOne cuts a session after some frames, on one side only if half.
+func cutOne(src model.Source, p model.Plan, way func(string) model.Way, half bool) {
+	var sessions []int
+	for i, s := range p.Steps {
+		if way(s.Action) == model.Session {
+			sessions = append(sessions, i)
+		}
+	}
+	if len(sessions) == 0 {
+		return
+	}
+	key := model.CutFrame
+	if half {
+		key = model.HalfClose
+	}
+	set(p, model.Pick(src, sessions), key, strconv.Itoa(1+src.Intn(3)))
+}
+
+// ways returns how far the messages of each action go.
+func ways(actions []model.Drawable) func(string) model.Way {
+	of := map[string]model.Way{}
+	for _, a := range actions {
+		of[a.Spec().Name] = a.Spec().Way
+	}
+	return func(name string) model.Way { return of[name] }
+}
+
+// ScheduleAt draws a schedule for p at seed.
+func ScheduleAt(p model.Plan, way func(action string) model.Way, seed int64) model.Plan {
+	return rapid.Custom(func(t *rapid.T) model.Plan { return Reschedule(uniform{t}, p, way) }).Example(int(seed))
+}
