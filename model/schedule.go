@@ -26,6 +26,10 @@ const (
 	Yield       = "yield"        // after this many messages of its own the step ranks behind all others
 )
 
+// Meet, in place of a duration, holds a message until one of another step about the same box passes on
+// its way to the API or the runner, or for 100 ms at most. It needs no luck with times.
+const Meet = "meet"
+
 // Bounds of a schedule.
 const (
 	MaxHold = 2 * time.Second
@@ -34,10 +38,21 @@ const (
 
 func holdArg(name, doc string) ArgSpec {
 	return ArgSpec{Name: name, Doc: doc, Check: func(v string) error {
-		if d, err := time.ParseDuration(v); err != nil || d <= 0 || d > MaxHold {
-			return fmt.Errorf("want a duration up to %s, like 5ms", MaxHold)
+		if d, err := time.ParseDuration(v); v != Meet && (err != nil || d <= 0 || d > MaxHold) {
+			return fmt.Errorf("want %s, or a duration up to %s, like 5ms", Meet, MaxHold)
 		}
 		return nil
+	}}
+}
+
+// timeArg is a holdArg that takes a duration only.
+func timeArg(name, doc string) ArgSpec {
+	a := holdArg(name, doc)
+	return ArgSpec{Name: name, Doc: doc, Check: func(v string) error {
+		if v == Meet {
+			return fmt.Errorf("want a duration up to %s, like 5ms", MaxHold)
+		}
+		return a.Check(v)
 	}}
 }
 
@@ -57,8 +72,8 @@ var scheduleArgs = []ArgSpec{
 	holdArg(HoldAnswer, "hold the API's answer"),
 	holdArg(HoldJob, "hold the job that it becomes on its way to the runner"),
 	holdArg(HoldDone, "hold the runner's word that the job is done"),
-	holdArg(HoldReport, "hold the next report of the runner about its boxes"),
-	holdArg(HoldFrames, "hold each frame of the attach session"),
+	timeArg(HoldReport, "hold the next report of the runner about its boxes"),
+	timeArg(HoldFrames, "hold each frame of the attach session"),
 	countArg(CutFrame, "cut the attach session's connection after this many frames"),
 	countArg(HalfClose, "after this many frames cut it on the client's side only; the server is not told"),
 	countArg(Rank, "of messages about one box that wait at once, the one with the lowest rank goes first"),

@@ -113,7 +113,7 @@ type run struct {
 
 func (r *run) env(index int, who string) *actions.Env {
 	client := r.lease.Client
-	if index >= 0 && r.plan.Steps[index].Scheduled() {
+	if index >= 0 && r.plan.Scheduled() {
 		client = client.Tagged(stack.Tag(r.token, index))
 	}
 	return &actions.Env{Client: client, Other: r.lease.Other, Stranger: r.lease.Stranger, Rec: r.rec, Refs: r.refs, Limits: r.engine.target.Limits(), Life: r.engine.life,

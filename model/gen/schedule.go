@@ -1,6 +1,7 @@
 package gen
 
 import (
+	"slices"
 	"strconv"
 
 	"pgregory.net/rapid"
@@ -8,12 +9,13 @@ import (
 	"chaos/model"
 )
 
-// What the messages of an action can be held at.
+// What the messages of an action can be held at. Requests and jobs come twice: whether they come
+// before or after others decides most.
 var holds = map[model.Way][]string{
 	model.ToAPI:    {model.HoldRequest, model.HoldAnswer},
-	model.ByJob:    {model.HoldRequest, model.HoldAnswer, model.HoldJob, model.HoldDone, model.HoldReport},
-	model.ToRunner: {model.HoldRequest, model.HoldForward, model.HoldReply, model.HoldAnswer},
-	model.Session:  {model.HoldRequest, model.HoldForward, model.HoldReply, model.HoldAnswer, model.HoldFrames, model.HoldJob},
+	model.ByJob:    {model.HoldRequest, model.HoldRequest, model.HoldJob, model.HoldJob, model.HoldDone, model.HoldReport, model.HoldAnswer},
+	model.ToRunner: {model.HoldRequest, model.HoldRequest, model.HoldForward, model.HoldForward, model.HoldReply, model.HoldAnswer},
+	model.Session:  {model.HoldRequest, model.HoldRequest, model.HoldForward, model.HoldForward, model.HoldReply, model.HoldAnswer, model.HoldFrames, model.HoldJob},
 }
 
 var holdTimes = []string{"1ms", "2ms", "4ms", "8ms", "16ms", "32ms", "64ms"}
@@ -24,28 +26,62 @@ const (
 	mostYields = 2
 )
 
-// Reschedule draws a schedule for the messages of p, in place of the one it has. Half of them rank
-// the messages about each box in an order of their own with few changes (PCTCP), the others hold a
-// few for a while; some cut a session.
+// Reschedule draws a schedule for the messages of p, in place of the one it has. Most hold a few
+// messages, until they meet others or for some time; the rest rank messages about each box in an
+// order of their own with few changes (PCTCP). Some cut a session.
 func Reschedule(src model.Source, p model.Plan, way func(action string) model.Way) model.Plan {
 	p = p.Unscheduled()
 	if len(p.Steps) == 0 {
 		return p
 	}
 	roll := src.Intn(100)
-	if roll < 55 {
+	if roll < 30 {
 		rank(src, p)
 	}
-	if roll >= 45 {
+	if roll >= 20 {
+		hot := contended(p)
 		for range 1 + src.Intn(mostHolds) {
 			i := src.Intn(len(p.Steps))
-			set(p, i, model.Pick(src, holds[way(p.Steps[i].Action)]), model.Pick(src, holdTimes))
+			if len(hot) > 0 && model.Chance(src, 85) {
+				i = model.Pick(src, hot)
+			}
+			hold(src, p, i, model.Pick(src, holds[way(p.Steps[i].Action)]))
 		}
 	}
 	if roll := src.Intn(100); roll < 16 {
 		cutOne(src, p, way, roll < 6)
 	}
 	return p
+}
+
+// contended returns the steps about a box that several clients are busy with, and those that make boxes
+// if several clients do: holding any other message makes no race.
+func contended(p model.Plan) []int {
+	lane := p.Home()
+	clients := map[model.Ref][]string{}
+	for i, s := range p.Steps {
+		if s.Bind.IsBox() {
+			lane[i] = "new"
+		}
+		if lane[i] != "" && !slices.Contains(clients[lane[i]], s.Client) {
+			clients[lane[i]] = append(clients[lane[i]], s.Client)
+		}
+	}
+	var out []int
+	for i := range p.Steps {
+		if len(clients[lane[i]]) > 1 {
+			out = append(out, i)
+		}
+	}
+	return out
+}
+
+func hold(src model.Source, p model.Plan, i int, key string) {
+	value := model.Pick(src, holdTimes)
+	if model.Chance(src, 60) && key != model.HoldReport && key != model.HoldFrames {
+		value = model.Meet
+	}
+	set(p, i, key, value)
 }
 
 func set(p model.Plan, i int, key, value string) { p.Steps[i].Args = p.Steps[i].Args.With(key, value) }
@@ -66,7 +102,9 @@ func rank(src model.Source, p model.Plan) {
 	for _, box := range boxes {
 		steps := shuffled(src, of[box])
 		for r, i := range steps {
-			set(p, i, model.Rank, strconv.Itoa(r+1))
+			if model.Chance(src, 70) { // what has no rank does not wait
+				set(p, i, model.Rank, strconv.Itoa(r+1))
+			}
 		}
 		for range src.Intn(mostYields + 1) {
 			set(p, model.Pick(src, steps), model.Yield, strconv.Itoa(1+src.Intn(3)))

@@ -23,6 +23,9 @@ type announced struct {
 	said []model.Message
 }
 
+// creates is the lane of all that make boxes.
+const creates = model.Ref("new")
+
 // rule is what one step wants done to its messages.
 type rule struct {
 	plan  *announced
@@ -40,16 +43,17 @@ func (p *Proxy) Begin(token string, plan model.Plan, now func() int64) (end func
 	a := &announced{token: token, now: now, done: done, rules: make([]*rule, len(plan.Steps))}
 	lanes := map[model.Ref]*lane{}
 	for i, home := range plan.Home() {
-		if !plan.Steps[i].Scheduled() {
+		s := plan.Steps[i]
+		a.rules[i] = &rule{plan: a, step: i, args: s.Args}
+		if s.Bind.IsBox() {
+			home = creates
+		} else if home == "" {
 			continue
 		}
 		if lanes[home] == nil {
 			lanes[home] = newLane(p.settle)
 		}
-		a.rules[i] = &rule{plan: a, step: i, args: plan.Steps[i].Args, lane: lanes[home]}
-		if home == "" {
-			a.rules[i].lane = nil
-		}
+		a.rules[i].lane = lanes[home]
 	}
 	p.mu.Lock()
 	p.plans[token] = a
@@ -88,23 +92,44 @@ func (r *rule) tell(what string, at int64, took time.Duration) {
 	r.plan.said = append(r.plan.said, model.Message{Step: r.step, What: what, At: at, For: int64(took)})
 }
 
+// onward are the messages on their way to who does the work.
+var onward = map[string]bool{model.HoldRequest: true, model.HoldForward: true, model.HoldJob: true}
+
 // pass returns when a message of the rule's step may go on: after its hold, and when its rank is up.
 // A nil rule passes everything at once. It returns early when ctx ends or the plan is over.
 func (r *rule) pass(ctx context.Context, what string) {
 	if r == nil {
 		return
 	}
+	r.hold(ctx, what)
+	r.queue(ctx)
+	if r.lane != nil && onward[what] {
+		r.lane.passes(r.step)
+	}
+}
+
+// hold keeps a message for as long as the step says, or until it has company.
+func (r *rule) hold(ctx context.Context, what string) {
+	if !r.args.Has(what) {
+		return
+	}
 	at, began := r.plan.now(), time.Now()
-	if d := r.args.Duration(what); d > 0 {
-		t := time.NewTimer(d)
+	if r.args.Get(what) != model.Meet {
+		t := time.NewTimer(r.args.Duration(what))
 		select {
 		case <-t.C:
 		case <-ctx.Done():
 		case <-r.plan.done.Done():
 		}
 		t.Stop()
-		r.tell(what, at, time.Since(began))
+	} else if r.lane != nil {
+		r.lane.meet(ctx, r.plan.done, r.step)
 	}
+	r.tell(what, at, time.Since(began))
+}
+
+// queue keeps a message of a step with a rank until it is its turn.
+func (r *rule) queue(ctx context.Context) {
 	rank := r.args.Int(model.Rank)
 	if rank == 0 || r.lane == nil {
 		return
@@ -115,8 +140,8 @@ func (r *rule) pass(ctx context.Context, what string) {
 		rank += lowest
 	}
 	r.mu.Unlock()
-	at, began = r.plan.now(), time.Now()
-	if r.lane.wait(ctx, r.plan.done, rank) {
+	at, began := r.plan.now(), time.Now()
+	if r.lane.wait(ctx, r.plan.done, r.step, rank) {
 		r.tell(model.Rank, at, time.Since(began))
 	}
 }

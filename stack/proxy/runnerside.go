@@ -184,6 +184,7 @@ func (p *Proxy) ask(r *http.Request, body []byte, addr string) {
 	for _, j := range jobs {
 		rule := p.jobRule(j)
 		if rule == nil || !rule.args.Has(model.HoldJob) && !rule.args.Has(model.Rank) {
+			rule.pass(p.ctx, model.HoldJob)
 			ready = append(ready, j.raw)
 			continue
 		}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"chaos/model"
@@ -67,13 +68,15 @@ func (p *Proxy) join(client net.Conn, fromClient io.Reader, server net.Conn, fro
 		case <-stop:
 		}
 	}()
+	s := &stream{client: client, server: server, in: fromServer, rule: rule}
 	up := make(chan struct{})
 	go func() {
 		defer close(up)
 		_, err := io.Copy(server, fromClient)
-		end(server, err)
+		if !s.half.Load() {
+			end(server, err)
+		}
 	}()
-	s := &stream{client: client, server: server, in: fromServer, rule: rule}
 	if rule == nil || !s.wanted() {
 		_, err := io.Copy(client, fromServer)
 		end(client, err)
@@ -111,6 +114,7 @@ type stream struct {
 	in             *bufio.Reader
 	rule           *rule
 	frames         int
+	half           atomic.Bool // the client has lost its connection, and the server is not to know
 	slept          time.Duration
 }
 
@@ -185,6 +189,7 @@ func (s *stream) cut() bool {
 		return false
 	}
 	s.rule.tell(model.HalfClose, now, 0)
+	s.half.Store(true)
 	abort(s.client)
 	// The server is left alone with its connection: nothing is read from it any more, and nothing says
 	// that it is over.

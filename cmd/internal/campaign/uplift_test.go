@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 
@@ -23,18 +24,20 @@ var workloads = []struct {
 	bug  bugs.ID
 	plan string
 }{
-	{bugs.StopExecOrphan, "a: b1 = create\na: get b1\na: e1 = exec b1 stdout=5\nb: stop b1\n"},
+	{bugs.StopExecOrphan, "a: b1 = create\na: list\na: list\na: list\na: list\na: e1 = exec b1\nb: stop b1 wait=no\n"},
+	{bugs.NameRace, "a: b1 = create name=n1\n" + busy6 + "b: b2 = create name=n1\n"},
+	{bugs.QuotaRace, "a: b1 = create\na: b2 = create\na: b3 = create\na: b4 = create\nb: list after=b3\n" + busy6 + "b: b5 = create\n"},
+	{bugs.DoubleStop500, "a: b1 = create\na: stop b1\nb: list after=b1\n" + busy6 + busy6 + "b: stop b1\n"},
+	{bugs.PathBypass, "a: b1 = create\na: e1 = exec b1 attach=no\nb: list after=b1\n" + busy6 + "b: e2 = exec b1 attach=no\n"},
+	{bugs.DoubleAttach, "a: b1 = create\na: e1 = exec b1 attach=no sleep=300ms\nb: attach e1\nc: list after=e1\n" + strings.ReplaceAll(busy6, "b:", "c:") + "c: attach e1\n"},
+	{bugs.KillDrainHang, "a: b1 = create\na: e1 = exec b1 stdout=1\nb: list after=e1\n" + busy6 + "b: kill e1\n"},
+	{bugs.SlotStuck, "a: b1 = create\na: e1 = exec b1 stdout=5\nb: attach e1\nb: attach e1 again=poll\n"},
 	{bugs.SyncOverwrite, "a: b1 = create\na: stop b1\na: get b1\na: get b1\n"},
 	{bugs.ListGhost, "a: b1 = create\na: remove b1\na: get b1\na: list\n"},
-	{bugs.NameRace, "a: b1 = create name=n1\nb: b2 = create\nb: b3 = create name=n1\n"},
-	{bugs.QuotaRace, "a: b1 = create\na: b2 = create\na: b3 = create\na: b4 = create\nb: b5 = create\nb: b6 = create\n"},
-	{bugs.DoubleStop500, "a: b1 = create\na: get b1\na: stop b1\nb: get b1\nb: get b1\nb: get b1\nb: stop b1\n"},
-	{bugs.PathBypass, "a: b1 = create\na: e1 = exec b1\nb: get b1\nb: get b1\nb: e2 = exec b1\n"},
-	{bugs.Stopped500, "a: b1 = create\na: e1 = exec b1\nb: get b1\nb: stop b1 wait=no\n"},
-	{bugs.ReconcilerStopsAgain, "a: b1 = create\na: stop b1\na: e1 = exec b1\na: get b1\n"},
-	{bugs.NoExitAfterKill, "a: b1 = create\na: e1 = exec b1 stdout=5\nb: kill e1\n"},
-	{bugs.SlotStuck, "a: b1 = create\na: e1 = exec b1 stdout=5\nb: attach e1\nb: attach e1 again=poll\n"},
 }
+
+// busy6 keeps client b busy with something that meets nothing.
+const busy6 = "b: list\nb: list\nb: list\nb: list\nb: list\nb: list\n"
 
 // TestUplift measures how often each workload fails by itself and when the scheduler draws another
 // schedule for each run. It takes long and runs only if CHAOS_UPLIFT says how many plans.
@@ -56,7 +59,7 @@ func TestUplift(t *testing.T) {
 				rig, _ := startRigWith(t, contract)
 				failed[side] = failures(t, rig, plan, side == 1, n)
 			}
-			base, with := shrink.Certificate{Failures: failed[0], Runs: n}, shrink.Certificate{Failures: failed[1], Runs: n}
+			base, with := shrink.NewCertificate(failed[0], n, true), shrink.NewCertificate(failed[1], n, true)
 			text += fmt.Sprintf("| %s | %s | %s | %.1f × |\n", w.bug, base, with, float64(failed[1])/max(float64(failed[0]), 0.5))
 		})
 	}

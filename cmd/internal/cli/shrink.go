@@ -38,42 +38,13 @@ bugs are switched on again, and its contract is kept, unless flags say otherwise
 }
 
 func (a *app) shrink(ctx context.Context, f replayFlags, name string, budget time.Duration, bugsGiven bool) error {
-	if f.parallel < 1 || f.parallel > 64 {
-		return usagef("--workers %d: want 1 to 64", f.parallel)
-	}
-	if _, err := f.check(); err != nil {
-		return err
-	}
-	if err := usableFolder("--corpus", f.corpus); err != nil {
-		return err
-	}
-	cases, _, err := f.cases([]string{name})
-	if err != nil {
-		return err
-	}
-	cs := *cases[0]
-	if !bugsGiven && f.stack == "embedded" {
-		f.bugs = strings.Join(cs.Bugs, ",")
-		if _, err := bugs.Parse(f.bugs); err != nil {
-			return usagef("case %s: %v; name others with --bug", name, err)
-		}
-	}
-	f.stackFlags = f.forCase(&cs)
-	if _, err := f.check(); err != nil {
-		return usagef("case %s: %v; name another contract with --profile", name, err)
-	}
-	store, err := openCorpus(a, f.corpus)
-	if err != nil {
-		return err
-	}
-	st, err := f.open(ctx)
+	old, store, st, err := a.openCase(ctx, &f, name, bugsGiven)
 	if err != nil {
 		return err
 	}
 	defer st.close()
-	a.works(st)
 	defer a.tellGivenUp(st)
-	before := len(cs.Plan.Steps)
+	cs, before := *old, len(old.Plan.Steps)
 	began, doing := time.Now(), atomic.Pointer[string]{}
 	doing.Store(new("shrinking: measuring how often it fails"))
 	stop := a.line.show(func() string {
@@ -98,7 +69,7 @@ func (a *app) shrink(ctx context.Context, f replayFlags, name string, budget tim
 		return exit(ExitInconclusive)
 	}
 	cs.Plan, cs.Certificate = res.Shortest.Plan, res.Shortest.Certificate
-	cs.Shrunk = shrunk(cases[0], len(cs.Plan.Steps), res)
+	cs.Shrunk = shrunk(old, len(cs.Plan.Steps), res)
 	added, path, err := store.Add(&cs)
 	if err != nil {
 		return fmt.Errorf("save case: %w", err)
@@ -111,6 +82,45 @@ func (a *app) shrink(ctx context.Context, f replayFlags, name string, budget tim
 	printCase(a.out, &cs)
 	fmt.Fprintf(a.out, "  saved    %s (%s)\n", quote(path), added)
 	return nil
+}
+
+// openCase loads a case and starts or reaches the stack that it fails on, with the seeded bugs and the
+// contract that it names unless flags say otherwise.
+func (a *app) openCase(ctx context.Context, f *replayFlags, name string, bugsGiven bool) (*corpus.Case, *corpus.Store, *openStack, error) {
+	if f.parallel < 1 || f.parallel > 64 {
+		return nil, nil, nil, usagef("--workers %d: want 1 to 64", f.parallel)
+	}
+	if _, err := f.check(); err != nil {
+		return nil, nil, nil, err
+	}
+	if err := usableFolder("--corpus", f.corpus); err != nil {
+		return nil, nil, nil, err
+	}
+	cases, _, err := f.cases([]string{name})
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	cs := cases[0]
+	if !bugsGiven && f.stack == "embedded" {
+		f.bugs = strings.Join(cs.Bugs, ",")
+		if _, err := bugs.Parse(f.bugs); err != nil {
+			return nil, nil, nil, usagef("case %s: %v; name others with --bug", name, err)
+		}
+	}
+	f.stackFlags = f.forCase(cs)
+	if _, err := f.check(); err != nil {
+		return nil, nil, nil, usagef("case %s: %v; name another contract with --profile", name, err)
+	}
+	store, err := openCorpus(a, f.corpus)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	st, err := f.open(ctx)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	a.works(st)
+	return cs, store, st, nil
 }
 
 var shrunkBefore = regexp.MustCompile(`^\d+ steps? to \d+ `)
