@@ -23,11 +23,24 @@ var registry = model.NewRegistry[Action]("action")
 
 func register(a Action) Action { return registry.Add(a.Spec().Name, a) }
 
-// Get returns the action called name.
-func Get(name string) (Action, bool) { return registry.Get(name) }
+var faults = model.NewRegistry[Action]("fault")
+
+// RegisterFault makes a fault known. Those in actions/faults do it by themselves.
+func RegisterFault(a Action) Action { return faults.Add(a.Spec().Name, a) }
+
+// Get returns the action, or the fault, called name.
+func Get(name string) (Action, bool) {
+	if a, ok := registry.Get(name); ok {
+		return a, true
+	}
+	return faults.Get(name)
+}
 
 // All returns every action, sorted by name.
 func All() []Action { return registry.All() }
+
+// Faults returns every fault, sorted by name.
+func Faults() []Action { return faults.All() }
 
 // Drawables returns every action as the generator sees it, sorted by name.
 func Drawables() []model.Drawable {
@@ -43,7 +56,7 @@ type Vocabulary struct{}
 
 // Lookup implements model.Vocabulary.
 func (Vocabulary) Lookup(name string) (*model.Spec, bool) {
-	a, ok := registry.Get(name)
+	a, ok := Get(name)
 	if !ok {
 		return nil, false
 	}
@@ -51,7 +64,7 @@ func (Vocabulary) Lookup(name string) (*model.Spec, bool) {
 }
 
 // Names implements model.Vocabulary.
-func (Vocabulary) Names() []string { return registry.Names() }
+func (Vocabulary) Names() []string { return append(registry.Names(), faults.Names()...) }
 
 // The checks of argument values.
 

@@ -24,9 +24,11 @@ type Env struct {
 	Refs   *Refs
 	Limits model.Limits
 	Life   model.Lifecycle // of the boxes of this stack
-	GiveUp time.Duration   // how long the step waits for the answer to its request; 0 = as long as Limits say
-	Index  int             // of the step in the plan, or model.Harness
-	Who    string          // the client
+	// Control breaks parts of the stack, for faults; nil where that cannot be done.
+	Control stack.Control
+	GiveUp  time.Duration // how long the step waits for the answer to its request; 0 = as long as Limits say
+	Index   int           // of the step in the plan, or model.Harness
+	Who     string        // the client
 	// Owned is told of every box id the stack hands out, and of creates in flight, so that the
 	// journal's ids can be accounted for. A create without an answer may have made a box all the same.
 	Owned interface {

@@ -1,6 +1,8 @@
 package actions
 
 import (
+	"errors"
+	"fmt"
 	"slices"
 	"sort"
 	"sync"
@@ -16,6 +18,31 @@ type Recorder struct {
 	next  int
 	open  map[*model.Call]bool
 	calls []model.Call
+
+	faults []model.Fault
+	broken []error // faults that could not be done or mended
+}
+
+// Fault records that a fault begins, and returns what records its end: err is what went wrong with
+// breaking or mending, which is the harness's fault and not the stack's.
+func (r *Recorder) Fault(step int, name string, excuse model.Excuse) (mended func(err error)) {
+	f := model.Fault{Step: step, Name: name, From: r.Now(), Excuse: excuse}
+	return func(err error) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		f.To = r.Now()
+		r.faults = append(r.faults, f)
+		if err != nil {
+			r.broken = append(r.broken, fmt.Errorf("%s: %w", name, err))
+		}
+	}
+}
+
+// Faults returns the faults that are over, in the order in which they ended, and what went wrong.
+func (r *Recorder) Faults() ([]model.Fault, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.faults), errors.Join(r.broken...)
 }
 
 // NewRecorder returns a recorder whose clock starts now.

@@ -28,7 +28,7 @@ func (alwaysAnswered) Check(f *Facts) []Finding {
 	var out []Finding
 	for i := range f.Calls {
 		c := &f.Calls[i]
-		if c.Outcome != model.Unknown || c.GaveUp {
+		if c.Outcome != model.Unknown || c.GaveUp || c.Excused != "" {
 			continue
 		}
 		late := c.Return-c.Invoke >= int64(f.Meta.Limits.Call)

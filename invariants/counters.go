@@ -69,6 +69,9 @@ func (f *Facts) wentDown(c *model.Call, earlier []*model.Call) []Finding {
 		names = orgCounters
 	}
 	for _, e := range earlier {
+		if c.Variant == "" && f.countsAnew(e.Invoke, c.Return) {
+			continue
+		}
 		if e.Variant != c.Variant || e.Box != c.Box || e.Return >= c.Invoke || c.Variant == "" && f.Timeline(c.Box).Over(e.Invoke, c.Return) != model.Running {
 			continue
 		}
@@ -82,6 +85,11 @@ func (f *Facts) wentDown(c *model.Call, earlier []*model.Call) []Finding {
 		}
 	}
 	return nil
+}
+
+// countsAnew reports whether a fault made the counters of boxes begin anew.
+func (f *Facts) countsAnew(from, to int64) bool {
+	return slices.ContainsFunc(f.Meta.Faults, func(x model.Fault) bool { return x.Excuse.Counters && x.From <= to && x.To >= from })
 }
 
 // bounds is what a counter can be.
@@ -102,6 +110,9 @@ func (f *Facts) outOfBounds(c *model.Call, of map[string]bounds) []Finding {
 	for _, n := range names {
 		v, there := c.Counters[n]
 		b, known := of[n]
+		if c.Variant == "" && f.countsAnew(0, c.Return) {
+			b.low = 0
+		}
 		if !there || !known || v >= b.low && v <= b.high {
 			continue
 		}

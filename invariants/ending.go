@@ -42,7 +42,7 @@ const clockSlack = 10 * time.Millisecond
 
 // disturbed returns what can have disturbed x up to a moment.
 func (f *Facts) disturbed(x *Exec, until int64) disturbance {
-	d := disturbance{box: f.Timeline(x.Start.Box).Over(x.Start.Invoke, until)&^f.calm() != 0}
+	d := disturbance{box: f.Timeline(x.Start.Box).Over(x.Start.Invoke, until)&^f.calm() != 0 || f.Forgets(x.Start, until) != nil}
 	for _, c := range x.Kills {
 		d.killed = d.killed || c.Invoke <= until
 	}

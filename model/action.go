@@ -30,6 +30,7 @@ type Spec struct {
 	Binds  byte   // 'b', 'e' or 0
 	Weight int    // cards it gets in the generator's deck
 	Way    Way    // of its messages
+	Fault  bool   // it breaks a part of the stack
 	Args   []ArgSpec
 }
 

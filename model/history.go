@@ -59,6 +59,7 @@ type Call struct {
 	Error   string  `json:"error,omitempty"`   // what the transport said when there was no answer
 	GaveUp  bool    `json:"gave_up,omitempty"` // the plan told the client not to wait for the answer
 	Reused  bool    `json:"reused,omitempty"`  // sent over a connection that had carried requests before: it may have been closing
+	Excused string  `json:"-"`                 // the fault that excuses that there was no answer, for the judge
 	Conns   int     `json:"conns,omitempty"`   // connections used; more than one means the request was sent again behind our back
 
 	CPUs      int              `json:"cpus,omitempty"`       // of a create: asked for, 0 = not
@@ -237,6 +238,8 @@ type Meta struct {
 	Aborted        string        `json:"aborted,omitempty"` // why the run could not be carried out to its end
 	// Messages is what the scheduler did to messages, in order of time.
 	Messages []Message `json:"messages,omitempty"`
+	// Faults is what was broken on purpose during the run, in order of time.
+	Faults []Fault `json:"faults,omitempty"`
 }
 
 // History is everything one run of a plan sent and saw.

@@ -23,6 +23,8 @@ type Target interface {
 	ExecLogged() bool
 	// Residue lists what is left of boxes on the machine. ok is false when it cannot be seen from here.
 	Residue(ctx context.Context) (left []model.Residue, ok bool, err error)
+	// Control is nil when nothing of the stack can be broken.
+	Control() Control
 	// Scheduler is nil when messages cannot be held.
 	Scheduler() Scheduler
 	// Dead yields an error when the stack has ended by itself.

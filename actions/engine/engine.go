@@ -21,6 +21,7 @@ type Engine struct {
 	ledger  *ledger
 	journal *collector
 	stalls  *stallMeter
+	alone   sync.RWMutex  // held for writing by plans with faults, which all others would suffer from
 	limit   time.Duration // planLimit, but for tests
 	life    model.Lifecycle
 }
@@ -56,6 +57,17 @@ func (e *Engine) Run(ctx context.Context, p model.Plan, token string, seed int64
 	if p.Scheduled() && sched == nil {
 		return nil, ErrNoScheduler
 	}
+	faulty, err := e.faulty(p)
+	if err != nil {
+		return nil, err
+	}
+	if faulty {
+		e.alone.Lock()
+		defer e.alone.Unlock()
+	} else {
+		e.alone.RLock()
+		defer e.alone.RUnlock()
+	}
 	lease, err := e.target.Lease(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("take an organization: %w", err)
@@ -73,6 +85,11 @@ func (e *Engine) Run(ctx context.Context, p model.Plan, token string, seed int64
 	}
 	r.clients(ctx, h)
 	h.Meta.Messages = end()
+	if faulty {
+		if h.Meta.Faults, err = r.heal(ctx); err != nil {
+			return nil, err
+		}
+	}
 	if err := r.settle(ctx, h); err != nil {
 		return nil, err
 	}
@@ -85,6 +102,38 @@ func (e *Engine) Run(ctx context.Context, p model.Plan, token string, seed int64
 
 // ErrNoScheduler is what Run returns for a plan that holds messages on a stack where nothing can.
 var ErrNoScheduler = errors.New("the plan schedules its messages, which needs a stack with a scheduler (--schedule on)")
+
+// ErrNoControl is what Run returns for a plan with faults on a stack whose parts cannot be broken.
+var ErrNoControl = errors.New("the plan has faults, and nothing of this stack can be broken from here")
+
+// faulty reports whether p has faults, and an error when they cannot be done.
+func (e *Engine) faulty(p model.Plan) (bool, error) {
+	for _, s := range p.Steps {
+		if a, ok := e.lookup(s.Action); ok && a.Spec().Fault {
+			if e.target.Control() == nil {
+				return true, ErrNoControl
+			}
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// healLimit bounds how long it may take to mend what a plan has broken.
+const healLimit = 30 * time.Second
+
+// heal mends every part, whatever became of the faults' own undoing, and returns what was done.
+func (r *run) heal(ctx context.Context) ([]model.Fault, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), healLimit)
+	defer cancel()
+	c := r.engine.target.Control()
+	var errs []error
+	for _, part := range []stack.Part{stack.Journal, stack.API, stack.Runner} {
+		errs = append(errs, c.Thaw(ctx, part), c.Start(ctx, part))
+	}
+	done, err := r.rec.Faults()
+	return done, errors.Join(append(errs, err)...)
+}
 
 // markCut notes which sessions ended because the plan cut their connection on the way.
 func markCut(h *model.History) {
@@ -116,7 +165,7 @@ func (r *run) env(index int, who string) *actions.Env {
 	if index >= 0 && r.plan.Scheduled() {
 		client = client.Tagged(stack.Tag(r.token, index))
 	}
-	return &actions.Env{Client: client, Other: r.lease.Other, Stranger: r.lease.Stranger, Rec: r.rec, Refs: r.refs, Limits: r.engine.target.Limits(), Life: r.engine.life,
+	return &actions.Env{Client: client, Other: r.lease.Other, Stranger: r.lease.Stranger, Rec: r.rec, Refs: r.refs, Limits: r.engine.target.Limits(), Life: r.engine.life, Control: r.engine.target.Control(),
 		Index: index, Who: who, Owned: r.engine.ledger}
 }
 

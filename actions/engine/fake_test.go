@@ -123,6 +123,7 @@ func (f *fake) ExecLogged() bool      { return true }
 func (f *fake) Dead() <-chan error    { return nil }
 
 func (f *fake) Scheduler() stack.Scheduler { return nil }
+func (f *fake) Control() stack.Control     { return nil }
 
 func (f *fake) Journal() stack.JournalSource {
 	if f.hooks.unlogged {

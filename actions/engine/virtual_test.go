@@ -25,6 +25,7 @@ func (n nowhere) Lease(context.Context) (*stack.Lease, error) {
 func (n nowhere) Profile() string              { return "cloud" }
 func (n nowhere) Flags() model.Flags           { return nil }
 func (n nowhere) Scheduler() stack.Scheduler   { return nil }
+func (n nowhere) Control() stack.Control       { return nil }
 func (n nowhere) Describe() string             { return "nowhere" }
 func (n nowhere) Journal() stack.JournalSource { return nil }
 func (n nowhere) Exclusive() bool              { return true }

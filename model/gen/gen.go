@@ -18,6 +18,8 @@ type Config struct {
 	MaxSteps int // upper bound of steps; 0 = 60
 	// Schedule draws a schedule of messages for most plans.
 	Schedule bool
+	// Faults are drawn into most plans, one or two of these.
+	Faults []model.Drawable
 	// Without leaves parts of the search out, to measure what each earns.
 	Without Part
 }
@@ -109,9 +111,12 @@ func draw(src model.Source, actions []model.Drawable, cfg Config) model.Plan {
 		}
 		b.oneOrMore()
 	}
+	if len(cfg.Faults) > 0 && model.Chance(src, 90) {
+		b.addFaults(cfg.Faults)
+	}
 	// Some plans stay as they are: what a schedule slows down cannot race.
 	if cfg.Schedule && model.Chance(src, 85) {
-		b.plan = Reschedule(src, b.plan, ways(actions))
+		b.plan = Reschedule(src, b.plan, ways(actions, cfg.Faults...))
 	}
 	return b.plan.Normalize()
 }

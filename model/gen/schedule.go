@@ -131,9 +131,9 @@ func cutOne(src model.Source, p model.Plan, way func(string) model.Way, half boo
 }
 
 // ways returns how far the messages of each action go.
-func ways(actions []model.Drawable) func(string) model.Way {
+func ways(actions []model.Drawable, more ...model.Drawable) func(string) model.Way {
 	of := map[string]model.Way{}
-	for _, a := range actions {
+	for _, a := range slices.Concat(actions, more) {
 		of[a.Spec().Name] = a.Spec().Way
 	}
 	return func(name string) model.Way { return of[name] }

@@ -111,6 +111,9 @@ func (t *Target) Scheduler() stack.Scheduler {
 	return t.stack.proxy
 }
 
+// Control implements stack.Target.
+func (t *Target) Control() stack.Control { return t.stack.Control() }
+
 // Describe implements stack.Target.
 func (t *Target) Describe() string {
 	what := "embedded"

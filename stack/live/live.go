@@ -210,6 +210,9 @@ func (t *Target) Limits() model.Limits { return limits }
 // Scheduler implements stack.Target.
 func (t *Target) Scheduler() stack.Scheduler { return nil }
 
+// Control implements stack.Target.
+func (t *Target) Control() stack.Control { return nil }
+
 // Describe implements stack.Target. The key never appears.
 func (t *Target) Describe() string {
 	if c := t.contract.String(); c != "cloud" {

@@ -26,6 +26,7 @@ type Config struct {
 	MaxSteps int           // steps in each plan, 0 = up to 60
 	FailFast bool          // end after the first finding
 	Schedule bool          // draw schedules of messages; the stack must have a scheduler
+	Faults   []string      // names of faults to draw; the stack must have a control
 	Shrink   ShrinkConfig
 }
 
@@ -109,8 +110,19 @@ func (c *Campaign) Run(ctx context.Context) ([]*Finding, error) {
 
 func (c *Campaign) search() *Search {
 	return &Search{Rig: c.Rig, Seed: c.Config.Seed, Workers: c.Config.Workers,
-		Plans:  gen.Plans(actions.Drawables(), gen.Config{Clients: c.Config.Clients, MaxSteps: c.Config.MaxSteps, Schedule: c.Config.Schedule}),
+		Plans:  gen.Plans(actions.Drawables(), gen.Config{Clients: c.Config.Clients, MaxSteps: c.Config.MaxSteps, Schedule: c.Config.Schedule, Faults: faults(c.Config.Faults)}),
 		Judged: c.Stats.Add}
+}
+
+// faults returns the faults with these names.
+func faults(names []string) []model.Drawable {
+	var out []model.Drawable
+	for _, n := range names {
+		if a, ok := actions.Get(n); ok && a.Spec().Fault {
+			out = append(out, a)
+		}
+	}
+	return out
 }
 
 // handle shrinks and saves one failure.

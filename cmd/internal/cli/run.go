@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"chaos/actions"
+	_ "chaos/actions/faults"
 	"chaos/cmd/internal/campaign"
 	"chaos/cmd/internal/report"
 	"chaos/corpus"
@@ -33,7 +34,8 @@ type runFlags struct {
 	seed              int64
 	corpus, out       string
 	json, quiet, fast bool
-	messages          string
+	messages, faults  string
+	faultList         []string
 	noShrink          bool
 }
 
@@ -61,6 +63,7 @@ shrunk and saved at once; then the search goes on until the time is over. Exit 1
 	fl.IntVar(&f.clients, "clients", 0, "clients in each plan, 1 to 6 (default drawn, 2 to 6)")
 	fl.IntVar(&f.steps, "max-steps", 60, "most steps in a plan")
 	fl.StringVar(&f.messages, "schedule", "off", "on: hold, reorder and cut messages between client, API and runner, as each plan says")
+	fl.StringVar(&f.faults, "faults", "", "break parts of the stack on purpose, one plan at a time: all, or some of "+strings.Join(faultNames(), ", ")+"; each is undone")
 	fl.IntVar(&f.workers, "workers", 3, "plans in flight at once, on boxes of their own")
 	fl.StringVar(&f.corpus, "corpus", defaultCorpus, "folder where findings are saved as cases")
 	fl.StringVar(&f.out, "out", "", "run folder for histories (default a new one below "+defaultOut+")")
@@ -107,10 +110,17 @@ func (f *runFlags) check() error {
 	default:
 		return usagef("--schedule %s: want on or off", f.messages)
 	}
+	var err error
+	if f.faultList, err = parseFaults(f.faults); err != nil {
+		return err
+	}
+	if len(f.faultList) > 0 && f.stack != "embedded" {
+		return usagef("--faults is for the embedded stack; nothing of another one can be broken from here")
+	}
 	if f.duration == 0 && f.plans == 0 {
 		f.duration = time.Minute
 	}
-	_, err := f.stackFlags.check()
+	_, err = f.stackFlags.check()
 	return err
 }
 
@@ -151,7 +161,7 @@ func (a *app) run(ctx context.Context, f runFlags) error {
 	show.folder = folder
 	show.start(st)
 	c := &campaign.Campaign{Rig: st.rig, Store: store, Events: show, Stats: stats, Build: st.target.Describe(), Bugs: bugList(f.bugs), Excerpt: report.Excerpt,
-		Config: campaign.Config{Seed: f.seed, Duration: f.duration, Plans: f.plans, Workers: f.workers, Clients: f.clients, MaxSteps: f.steps, FailFast: f.fast, Schedule: f.schedule,
+		Config: campaign.Config{Seed: f.seed, Duration: f.duration, Plans: f.plans, Workers: f.workers, Clients: f.clients, MaxSteps: f.steps, FailFast: f.fast, Schedule: f.schedule, Faults: f.faultList,
 			Shrink: campaign.ShrinkConfig{Budget: f.budget, Parallel: shrinkParallel(f.workers), Off: f.noShrink}}}
 	findings, err := c.Run(ctx)
 	show.stop()

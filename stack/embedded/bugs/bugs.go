@@ -27,6 +27,9 @@ type Bug struct {
 	// Contract is the flags, "name=value,…", of the contract under which the stack must run for the bug
 	// to show; "" = any.
 	Contract string
+	// Needs is what must be done to the stack for the bug to show: "schedule" for a schedule of messages,
+	// or the name of a fault; "" = nothing but calls.
+	Needs string
 }
 
 var all = map[ID]Bug{}

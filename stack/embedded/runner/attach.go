@@ -24,6 +24,8 @@ const (
 	writeTimeout = 20 * time.Second
 	// goodbyeTimeout is how long a caller may take to answer our Close once the runner ends.
 	goodbyeTimeout = time.Second
+	// shortestBye is how long any caller may take to answer our Close.
+	shortestBye = 500 * time.Millisecond
 )
 
 // session is one attached caller.
@@ -169,11 +171,11 @@ func (s *session) run(shutdown context.Context, live cursor) bool {
 		err = s.write(ctx, live)
 	}
 	if err == nil {
-		s.bye(websocket.StatusNormalClosure, "")
+		s.bye(shutdown, websocket.StatusNormalClosure, "")
 	} else if errors.Is(err, errEvicted) {
-		s.bye(websocket.StatusGoingAway, "")
+		s.bye(shutdown, websocket.StatusGoingAway, "")
 	} else if shutdown.Err() != nil {
-		s.bye(websocket.StatusGoingAway, "the runner is shutting down")
+		s.bye(shutdown, websocket.StatusGoingAway, "the runner is shutting down")
 	} else {
 		_ = s.conn.CloseNow()
 	}
@@ -182,13 +184,23 @@ func (s *session) run(shutdown context.Context, live cursor) bool {
 	return err == nil
 }
 
-// bye sends Close and waits up to 5 s for the caller's Close, or for it to hang up. Only then may
-// the connection be closed: closing with unread input resets it, and a reset destroys what is still
-// on its way to the caller.
-func (s *session) bye(code websocket.StatusCode, reason string) {
+// bye sends Close and waits up to 5 s for the caller's Close, or for it to hang up, but not for one
+// that has been silent too long. Only then may the connection be closed: closing with unread input
+// resets it, and a reset destroys what is still on its way to the caller.
+func (s *session) bye(ctx context.Context, code websocket.StatusCode, reason string) {
 	s.closing.Store(true)
 	if c, ok := s.tcp.(*abortConn); ok {
 		c.armed.Store(true)
+	}
+	left := s.silence - time.Since(time.Unix(0, s.seen.Load()))
+	hangUp := time.AfterFunc(max(left, shortestBye), func() { _ = s.conn.CloseNow() })
+	defer hangUp.Stop()
+	if s.e.bugs.Has(bugs.HalfOpenSlot) {
+		hangUp.Stop()
+		if err := s.conn.Close(code, reason); errors.Is(err, context.DeadlineExceeded) {
+			<-ctx.Done() // the caller never said that it is gone
+		}
+		return
 	}
 	_ = s.conn.Close(code, reason)
 }
@@ -295,7 +307,7 @@ func (s *session) keepAlive(ctx context.Context) {
 		if s.busy.Load() {
 			s.alive() // nobody reads what the caller sends while its input waits
 		}
-		if silent := time.Since(time.Unix(0, s.seen.Load())); silent > s.silence && !s.closing.Load() {
+		if silent := time.Since(time.Unix(0, s.seen.Load())); silent > s.silence && !s.closing.Load() && !s.e.bugs.Has(bugs.HalfOpenSlot) {
 			s.log.Warn("attached caller is silent", zap.String("execution_id", s.e.id), zap.Duration("for", silent))
 			_ = s.conn.CloseNow()
 			return

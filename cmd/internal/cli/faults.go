@@ -1,0 +1,37 @@
+package cli
+
+import (
+	"slices"
+	"strings"
+
+	"chaos/actions"
+)
+
+func faultNames() []string {
+	var out []string
+	for _, f := range actions.Faults() {
+		out = append(out, f.Spec().Name)
+	}
+	return out
+}
+
+// parseFaults reads the value of --faults: all, or names separated by commas.
+func parseFaults(list string) ([]string, error) {
+	switch list {
+	case "":
+		return nil, nil
+	case "all":
+		return faultNames(), nil
+	}
+	var out []string
+	for name := range strings.SplitSeq(list, ",") {
+		name = strings.TrimSpace(name)
+		if !slices.Contains(faultNames(), name) {
+			return nil, usagef("--faults: no fault is called %q; want all, or some of %s", name, strings.Join(faultNames(), ", "))
+		}
+		if !slices.Contains(out, name) {
+			out = append(out, name)
+		}
+	}
+	return out, nil
+}

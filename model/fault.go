@@ -1,0 +1,82 @@
+package model
+
+import (
+	"slices"
+	"time"
+)
+
+// Fault is a part of the stack being broken on purpose, and mended again.
+type Fault struct {
+	Step   int    `json:"step"` // index of the step that did it
+	Name   string `json:"name"`
+	From   int64  `json:"from"` // nanoseconds since the run began
+	To     int64  `json:"to"`   // when it was mended
+	Excuse Excuse `json:"excuse"`
+}
+
+// Excuse is what a fault excuses. All that is not said here is judged as ever.
+type Excuse struct {
+	// Answers: calls that were under way need not be answered, or are answered with 502, 503 or 504.
+	// Whether they took effect is not known then.
+	Answers bool `json:"answers,omitempty"`
+	// Sessions: attach sessions that were open may break off.
+	Sessions bool `json:"sessions,omitempty"`
+	// Execs: executions of before are forgotten, and what they still did is not known.
+	Execs bool `json:"execs,omitempty"`
+	// Counters: those of boxes begin anew.
+	Counters bool `json:"counters,omitempty"`
+	// Reach is how long after it was mended the fault still excuses answers and sessions: connections of
+	// before are found to be dead only when they are used.
+	Reach time.Duration `json:"reach,omitempty"`
+}
+
+// unreachable are the answers with which a part says that another one is not there.
+var unreachable = []int{502, 503, 504}
+
+// meets reports whether something that lasted from one moment to another was under way while the
+// fault reached.
+func (f *Fault) meets(from, to int64) bool { return from <= f.To+int64(f.Excuse.Reach) && to >= f.From }
+
+// Excused returns the history as its promises are to be judged: what a fault excuses in the answer to
+// a call is not known. Without faults it is the history itself.
+func (h *History) Excused() *History {
+	if len(h.Meta.Faults) == 0 {
+		return h
+	}
+	out := *h
+	out.Calls = slices.Clone(h.Calls)
+	for i := range out.Calls {
+		c := &out.Calls[i]
+		for k := range h.Meta.Faults {
+			if f := &h.Meta.Faults[k]; f.meets(c.Invoke, c.Return) {
+				c.excuse(f)
+			}
+		}
+	}
+	return &out
+}
+
+func (c *Call) excuse(f *Fault) {
+	if f.Excuse.Answers && (c.Outcome == Unknown || slices.Contains(unreachable, c.Status)) {
+		c.Outcome, c.Status, c.Body, c.Excused = Unknown, 0, "", f.Name
+	}
+	if f.Excuse.Sessions && c.Attach != nil && c.Attach.Close != CloseNormal {
+		cut := *c.Attach
+		cut.Cut, cut.TimedOut = true, false
+		c.Attach = &cut
+	}
+}
+
+// CloseNormal is the WebSocket close code of a session that ended well.
+const CloseNormal = 1000
+
+// Forgets returns the fault that made the runner forget an execution that was started by a call, as far
+// as it can be seen at a moment, or nil.
+func (h *History) Forgets(start *Call, at int64) *Fault {
+	for k := range h.Meta.Faults {
+		if f := &h.Meta.Faults[k]; f.Excuse.Execs && start.Invoke <= f.To && at >= f.From {
+			return f
+		}
+	}
+	return nil
+}
