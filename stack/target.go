@@ -25,6 +25,8 @@ type Target interface {
 	Residue(ctx context.Context) (left []model.Residue, ok bool, err error)
 	// Dead yields an error when the stack has ended by itself.
 	Dead() <-chan error
+	// Control breaks and mends the parts of the stack; nil when that cannot be done from here.
+	Control() Control
 }
 
 // JournalSource is the runner's log.

@@ -29,6 +29,7 @@ func (n nowhere) Journal() stack.JournalSource { return nil }
 func (n nowhere) Exclusive() bool              { return true }
 func (n nowhere) ExecLogged() bool             { return false }
 func (n nowhere) Dead() <-chan error           { return nil }
+func (n nowhere) Control() stack.Control       { return nil }
 func (n nowhere) Limits() model.Limits {
 	return model.Limits{Call: time.Second, Resolve: time.Second, Converge: time.Second, Slot: time.Second, Stall: time.Second}
 }

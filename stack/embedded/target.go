@@ -92,6 +92,9 @@ func (t *Target) ExecLogged() bool { return true }
 // Dead implements stack.Target.
 func (t *Target) Dead() <-chan error { return t.stack.Dead() }
 
+// Control implements stack.Target.
+func (t *Target) Control() stack.Control { return t.stack.Control() }
+
 // Describe implements stack.Target.
 func (t *Target) Describe() string {
 	what := "embedded"

@@ -227,5 +227,8 @@ func (t *Target) ExecLogged() bool { return false }
 // Dead implements stack.Target.
 func (t *Target) Dead() <-chan error { return t.dead }
 
+// Control implements stack.Target: nothing of a live stack is broken on purpose.
+func (t *Target) Control() stack.Control { return nil }
+
 // Residue implements stack.Target: the machine of a live stack is not searched.
 func (t *Target) Residue(context.Context) ([]model.Residue, bool, error) { return nil, false, nil }

@@ -15,7 +15,7 @@ import (
 // ID is the name a bug is switched on by.
 type ID string
 
-// Bug describes one seeded bug. Every field but Contract is required. The shortest plan known to show
+// Bug describes one seeded bug. Every field but Contract and Needs is required. The shortest plan known to show
 // it is in the regression suite (corpus.Known).
 type Bug struct {
 	ID        ID
@@ -27,6 +27,8 @@ type Bug struct {
 	// Contract is the flags, "name=value,…", of the contract under which the stack must run for the bug
 	// to show; "" = any.
 	Contract string
+	// Needs is the fault without which the bug does not show, by the name of its step; "" = none.
+	Needs string
 }
 
 var all = map[ID]Bug{}
