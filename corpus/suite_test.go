@@ -13,6 +13,10 @@ import (
 // TestKnown_EveryBugHasAPlan: a seeded bug that no promoted case shows is one that nobody has found.
 func TestKnown_EveryBugHasAPlan(t *testing.T) {
 	for _, b := range bugs.All() {
+		if b.Needs != "" {
+			t.Logf("%s needs the fault %s", b.ID, b.Needs)
+			continue
+		}
 		c, err := corpus.Known(string(b.ID), actions.Vocabulary{})
 		require.NoError(t, err)
 		require.NotNil(t, c, "%s: run chaos prove --bug %s --corpus DIR and promote its case", b.ID, b.ID)

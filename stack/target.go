@@ -23,12 +23,12 @@ type Target interface {
 	ExecLogged() bool
 	// Residue lists what is left of boxes on the machine. ok is false when it cannot be seen from here.
 	Residue(ctx context.Context) (left []model.Residue, ok bool, err error)
-	// Control is nil when nothing of the stack can be broken.
-	Control() Control
 	// Scheduler is nil when messages cannot be held.
 	Scheduler() Scheduler
 	// Dead yields an error when the stack has ended by itself.
 	Dead() <-chan error
+	// Control breaks and mends the parts of the stack; nil when that cannot be done from here.
+	Control() Control
 }
 
 // Scheduler holds, reorders and cuts messages on their way, as plans say. It must stand between the

@@ -113,17 +113,17 @@ func startFake(t testing.TB, seed uint64, h hooks) *fake {
 
 var _ stack.Target = (*fake)(nil)
 
-func (f *fake) Client() *stack.Client { return f.client }
-func (f *fake) Profile() string       { return "cloud" }
-func (f *fake) Flags() model.Flags    { return nil }
-func (f *fake) Describe() string      { return "fake" }
-func (f *fake) Limits() model.Limits  { return f.limits }
-func (f *fake) Exclusive() bool       { return !f.hooks.shared }
-func (f *fake) ExecLogged() bool      { return true }
-func (f *fake) Dead() <-chan error    { return nil }
+func (f *fake) Client() *stack.Client  { return f.client }
+func (f *fake) Profile() string        { return "cloud" }
+func (f *fake) Flags() model.Flags     { return nil }
+func (f *fake) Describe() string       { return "fake" }
+func (f *fake) Limits() model.Limits   { return f.limits }
+func (f *fake) Exclusive() bool        { return !f.hooks.shared }
+func (f *fake) ExecLogged() bool       { return true }
+func (f *fake) Dead() <-chan error     { return nil }
+func (f *fake) Control() stack.Control { return nil }
 
 func (f *fake) Scheduler() stack.Scheduler { return nil }
-func (f *fake) Control() stack.Control     { return nil }
 
 func (f *fake) Journal() stack.JournalSource {
 	if f.hooks.unlogged {

@@ -6,6 +6,7 @@ import (
 	"context"
 
 	"chaos/model"
+	"chaos/stack"
 	"chaos/stack/embedded/bugs"
 	"chaos/stack/journal"
 )
@@ -30,6 +31,8 @@ func (*Stack) Bugs() bugs.Set           { return nil }
 func (*Stack) Contract() model.Contract { return model.Contract{} }
 func (*Stack) PIDs() PIDs               { return PIDs{} }
 func (*Stack) Dead() <-chan error       { return nil }
+
+func (*Stack) Control() stack.Control { return nil }
 
 func (*Stack) cramped() bool      { return false }
 func (*Stack) adminToken() string { return "" }

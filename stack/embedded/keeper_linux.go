@@ -11,10 +11,12 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"syscall"
 	"time"
 
+	"chaos/stack"
 	"chaos/stack/embedded/api"
 	"chaos/stack/embedded/child"
 	"chaos/stack/embedded/runner"
@@ -40,16 +42,33 @@ type keeper struct {
 	notes   []string
 	log     logPlace
 	logAddr string
-	journal *journal.Daemon // nil when the journal is a file
+	parts   map[stack.Part]*part
 	api     *service
 	runner  *service
 
-	mu  sync.Mutex
-	out *json.Encoder
+	mode       sandbox.Mode
+	apiAddr    string
+	runnerAddr string
+	ports      []*os.File // hold the two addresses
+	// lifeline is the end of a pipe that only this process has. When it is closed, by whatever end of this
+	// process, the boxes end.
+	lifeline, boxesEnd *os.File
+
+	commands chan command
+	spawn    sync.Mutex // held while a part is started, so that its process is known to reap
+	mu       sync.Mutex
+	out      *json.Encoder
 }
 
-// keep starts the stack that is ordered on in and puts it away when in ends or SIGTERM comes.
+// maxCommands is how many commands may wait.
+const maxCommands = 64
+
+// keep starts the stack that is ordered on in, does what commands say, and puts it away when in ends or
+// SIGTERM comes.
 func keep(in io.Reader, out io.Writer) error {
+	// The kernel tells the parts when the thread that started them has ended: it must not be one that comes
+	// and goes.
+	runtime.LockOSThread()
 	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer cancel()
 	lines := bufio.NewReader(in)
@@ -57,19 +76,23 @@ func keep(in io.Reader, out io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("read order: %w", err)
 	}
-	k := &keeper{out: json.NewEncoder(out)}
+	k := &keeper{
+		out: json.NewEncoder(out), commands: make(chan command, maxCommands),
+		parts: map[stack.Part]*part{stack.API: {}, stack.Runner: {}, stack.Journal: {}},
+	}
 	if err := json.Unmarshal(first, &k.order); err != nil {
 		return fmt.Errorf("parse order: %w", err)
 	}
 	go func() {
-		_, _ = io.Copy(io.Discard, lines) // its end is the message
-		cancel()
+		defer cancel() // the end of the input is a message, too
+		k.listen(ctx, lines)
 	}()
 	err = k.start(ctx)
 	if err == nil {
 		k.say(report{
-			Kind: "ready", Dir: k.dir, API: k.api.addr, Runner: k.runner.addr, Notes: k.notes, Log: k.log, PIDs: k.pids(),
+			Kind: "ready", Dir: k.dir, API: k.apiAddr, Runner: k.runnerAddr, Notes: k.notes, Log: k.log, PIDs: k.pids(),
 		})
+		go k.reapLoop(ctx.Done())
 		k.watch(ctx)
 	}
 	err = errors.Join(err, k.stop())
@@ -81,6 +104,25 @@ func keep(in io.Reader, out io.Writer) error {
 	return err
 }
 
+// listen takes commands until there are no more.
+func (k *keeper) listen(ctx context.Context, lines *bufio.Reader) {
+	for {
+		line, err := lines.ReadBytes('\n')
+		if err != nil {
+			return
+		}
+		var c command
+		if err := json.Unmarshal(line, &c); err != nil {
+			continue // nobody waits for an answer to it
+		}
+		select {
+		case k.commands <- c:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
 // say reports to the caller, who may be gone.
 func (k *keeper) say(r report) {
 	k.mu.Lock()
@@ -89,11 +131,9 @@ func (k *keeper) say(r report) {
 }
 
 func (k *keeper) pids() PIDs {
-	p := PIDs{Keeper: os.Getpid(), API: k.api.cmd.Process.Pid, Runner: k.runner.cmd.Process.Pid}
-	if k.journal != nil {
-		p.Journald = k.journal.PID()
+	return PIDs{
+		Keeper: os.Getpid(), API: pidOf(k.parts[stack.API]), Runner: pidOf(k.parts[stack.Runner]), Journald: pidOf(k.parts[stack.Journal]),
 	}
-	return p
 }
 
 func (k *keeper) note(format string, args ...any) {
@@ -108,32 +148,94 @@ func (k *keeper) start(ctx context.Context) error {
 	}
 	k.dir = dir
 	k.say(report{Kind: "dir", Dir: dir})
+	if err := k.prepare(); err != nil {
+		return err
+	}
 	k.startJournal(ctx)
-	mode := k.isolation()
-	k.api, err = startService(ctx, api.Role, k.order.ID, dir, api.Config{
+	k.mode = k.isolation()
+	if err := k.startAPI(ctx); err != nil {
+		return err
+	}
+	if err := k.startRunner(ctx); err != nil {
+		return err
+	}
+	return k.waitConnected(ctx)
+}
+
+// prepare gets what the parts keep over their restarts.
+func (k *keeper) prepare() error {
+	if err := adoptOrphans(); err != nil {
+		return err
+	}
+	for _, addr := range []*string{&k.apiAddr, &k.runnerAddr} {
+		a, hold, err := reserve()
+		if err != nil {
+			return err
+		}
+		*addr, k.ports = a, append(k.ports, hold)
+	}
+	var err error
+	if k.boxesEnd, k.lifeline, err = os.Pipe(); err != nil {
+		return fmt.Errorf("make lifeline of boxes: %w", err)
+	}
+	return nil
+}
+
+func (k *keeper) startAPI(ctx context.Context) error {
+	k.spawn.Lock()
+	defer k.spawn.Unlock()
+	s, err := startService(ctx, api.Role, k.order.ID, k.dir, api.Config{
 		Keys:        []api.Key{{Key: k.order.Key, Org: Org}, {Key: k.order.OtherKey, Org: OtherOrg}},
 		RunnerToken: k.order.RunnerToken, AdminToken: k.order.AdminToken, Bugs: k.order.Bugs, Log: k.logAddr, StackID: k.order.ID,
-		Profile: k.order.Profile, Autostart: k.order.Autostart,
+		Profile: k.order.Profile, Autostart: k.order.Autostart, Listen: k.apiAddr,
 		BoxLimit: k.order.BoxLimit, CreateDelayMillis: int(k.order.CreateDelay.Milliseconds()),
 	})
 	if err != nil {
 		return err
 	}
-	work := k.api.addr
+	k.api, k.parts[stack.API] = s, &part{process: s}
+	if k.order.Work != "" {
+		k.say(report{Kind: "api", API: s.addr})
+	}
+	return nil
+}
+
+// adoptLimit is how long boxes wait for a runner to be started again.
+const adoptLimit = time.Minute
+
+func (k *keeper) startRunner(ctx context.Context) error {
+	k.spawn.Lock()
+	defer k.spawn.Unlock()
+	work := k.apiAddr
 	if k.order.Work != "" {
 		work = k.order.Work
-		k.say(report{Kind: "api", API: k.api.addr})
 	}
-	k.runner, err = startService(ctx, runner.Role, k.order.ID, dir, runner.Config{
+	s, err := startService(ctx, runner.Role, k.order.ID, k.dir, runner.Config{
 		Token: k.order.RunnerToken, APIURL: "http://" + work, APIToken: k.order.RunnerToken,
-		StackID: k.order.ID, Dir: k.runnerDir(), SandboxMode: int(mode),
+		StackID: k.order.ID, Dir: k.runnerDir(), SandboxMode: int(k.mode), Listen: k.runnerAddr,
 		Bugs: k.order.Bugs, Log: k.logAddr, SyncMillis: int(k.order.Sync.Milliseconds()),
 		KillGraceMillis: int(limits.Grace.Milliseconds()), PingMillis: int(ping.Milliseconds()), SilenceMillis: int(silence.Milliseconds()),
-	})
+		AdoptMillis:     int(adoptLimit.Milliseconds()), Lifeline: serviceFD,
+	}, k.boxesEnd)
 	if err != nil {
 		return err
 	}
-	return k.waitConnected(ctx)
+	k.runner, k.parts[stack.Runner] = s, &part{process: s}
+	return nil
+}
+
+// startJournald starts the private journald, where there is one.
+func (k *keeper) startJournald(ctx context.Context) error {
+	k.spawn.Lock()
+	defer k.spawn.Unlock()
+	d, err := journal.StartDaemon(ctx, filepath.Join(k.dir, "journal"))
+	if err != nil {
+		return err
+	}
+	k.parts[stack.Journal] = &part{process: journald{d}}
+	k.log = logPlace{Dir: d.LogDir(), Varlink: d.Varlink()}
+	k.logAddr = "unix:" + d.Socket()
+	return nil
 }
 
 func (k *keeper) runnerDir() string { return runnerDir(k.dir) }
@@ -144,11 +246,8 @@ func runnerDir(dir string) string { return filepath.Join(dir, "runner") }
 func (k *keeper) startJournal(ctx context.Context) {
 	why := "as ordered"
 	if !k.order.FileJournal {
-		d, err := journal.StartDaemon(ctx, filepath.Join(k.dir, "journal"))
+		err := k.startJournald(ctx)
 		if err == nil {
-			k.journal = d
-			k.log = logPlace{Dir: d.LogDir(), Varlink: d.Varlink()}
-			k.logAddr = "unix:" + d.Socket()
 			k.note("journal: private systemd-journald")
 			return
 		}
@@ -217,47 +316,68 @@ func (k *keeper) connected(ctx context.Context) (bool, error) {
 	return h.Runner, nil
 }
 
-// watch returns when the stack is to be stopped. A part that dies before is reported; the others
-// stay, for whoever wants to look.
+// watch does what commands say and returns when the stack is to be stopped. A part that dies without
+// having been told to is reported; the others stay, for whoever wants to look.
 func (k *keeper) watch(ctx context.Context) {
-	api, run := k.api.ended, k.runner.ended
-	var log <-chan struct{}
-	if k.journal != nil {
-		log = k.journal.Exited()
-	}
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-api:
-			api = nil
-			k.say(report{Kind: "dead", Error: fmt.Sprintf("api ended: %v%s", k.api.exit, k.api.lastWords())})
-		case <-run:
-			run = nil
-			k.say(report{Kind: "dead", Error: fmt.Sprintf("runner ended: %v%s", k.runner.exit, k.runner.lastWords())})
-		case <-log:
-			log = nil
-			k.say(report{Kind: "dead", Error: "journald ended"})
+		case <-k.parts[stack.API].died():
+		case <-k.parts[stack.Runner].died():
+		case <-k.parts[stack.Journal].died():
+		case c := <-k.commands:
+			k.noticeDeaths()
+			k.say(k.obey(ctx, c))
 		}
+		k.noticeDeaths()
 	}
 }
 
 // stop puts away whatever of the stack there is, in the order in which callers lose it.
 func (k *keeper) stop() error {
-	for _, s := range []*service{k.api, k.runner} {
-		if s != nil {
-			s.stop()
+	k.thawAll()
+	deserted := !k.parts[stack.Runner].isUp()
+	for _, which := range []stack.Part{stack.API, stack.Runner} {
+		if p := k.parts[which]; p.process != nil {
+			_ = p.Stop()
 		}
 	}
-	var errs []error
-	if killed := killMarked(stackVar, k.order.ID); killed > 0 {
-		errs = append(errs, fmt.Errorf("%d processes of boxes outlived the runner and were killed", killed))
+	errs := []error{k.endBoxes(deserted)}
+	if p := k.parts[stack.Journal]; p.isUp() || p.process != nil && !p.down {
+		errs = append(errs, p.Stop())
 	}
-	if k.journal != nil {
-		errs = append(errs, k.journal.Stop())
+	for _, f := range append(k.ports, k.boxesEnd) {
+		if f != nil {
+			_ = f.Close()
+		}
 	}
 	if k.dir != "" {
 		errs = append(errs, removeDir(k.dir))
 	}
 	return errors.Join(errs...)
+}
+
+// endBoxes ends the boxes that the runner has not, which should be none unless they are deserted: there was
+// no runner any more.
+func (k *keeper) endBoxes(deserted bool) error {
+	if k.lifeline != nil {
+		_ = k.lifeline.Close()
+	}
+	left := 0
+	for deadline := time.Now().Add(sweepTimeout); ; time.Sleep(time.Millisecond) {
+		found, err := marked(stackVar, k.order.ID)
+		if err != nil {
+			return err
+		}
+		if left = len(found); left == 0 || !deserted || time.Now().After(deadline) {
+			break
+		}
+	}
+	killed := killMarked(stackVar, k.order.ID)
+	k.reap()
+	if left == 0 {
+		return nil
+	}
+	return fmt.Errorf("%d processes of boxes outlived the runner and were killed", max(killed, left))
 }

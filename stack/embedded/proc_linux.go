@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// process is one that was found by a mark in its environment.
-type process struct {
+// found is a process that was found by a mark in its environment.
+type found struct {
 	pid     int
 	box     string
 	command string
@@ -22,12 +22,12 @@ type process struct {
 
 // marked returns the live processes that have variable=value in their environment. Processes of
 // other users, whose environment cannot be read, are not ours.
-func marked(variable, value string) ([]process, error) {
+func marked(variable, value string) ([]found, error) {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
 		return nil, fmt.Errorf("list processes: %w", err)
 	}
-	var out []process
+	var out []found
 	for _, e := range entries {
 		pid, err := strconv.Atoi(e.Name())
 		if err != nil {
@@ -41,7 +41,7 @@ func marked(variable, value string) ([]process, error) {
 		if !ok || mark != value || !alive(pid) {
 			continue
 		}
-		p := process{pid: pid, command: commandOf(pid)}
+		p := found{pid: pid, command: commandOf(pid)}
 		p.box, _ = lookup(env, boxVar)
 		out = append(out, p)
 	}
@@ -67,8 +67,17 @@ func alive(pid int) bool {
 	if err != nil {
 		return false
 	}
-	_, rest, ok := bytes.Cut(stat[bytes.LastIndexByte(stat, ')')+1:], []byte{' '})
-	return ok && len(rest) > 0 && rest[0] != 'Z' && rest[0] != 'X'
+	state := stateOf(stat)
+	return state != 0 && state != 'Z' && state != 'X'
+}
+
+// stateOf is the letter for the state in a stat file, 0 if there is none.
+func stateOf(stat []byte) byte {
+	_, rest, _ := bytes.Cut(stat[bytes.LastIndexByte(stat, ')')+1:], []byte{' '})
+	if len(rest) == 0 {
+		return 0
+	}
+	return rest[0]
 }
 
 func commandOf(pid int) string {

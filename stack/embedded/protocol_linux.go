@@ -1,9 +1,13 @@
 package embedded
 
-import "time"
+import (
+	"time"
 
-// The keeper reads one order from its standard input and writes reports to its standard output,
-// one JSON object a line each.
+	"chaos/stack"
+)
+
+// The keeper reads one order and then commands from its standard input, and writes reports to its standard
+// output, one JSON object a line each. Each command is answered by a report of kind "done" with its serial.
 
 // keeperRole is the child role of the keeper.
 const keeperRole = "keeper"
@@ -34,15 +38,35 @@ type order struct {
 	AdminToken  string        `json:"admin_token"`
 }
 
+// The verbs of commands.
+const (
+	verbKill   = "kill"
+	verbStop   = "stop"
+	verbStart  = "start"
+	verbFreeze = "freeze"
+	verbThaw   = "thaw"
+	verbRotate = "rotate"
+)
+
+// command is something the keeper is to do to a part.
+type command struct {
+	Serial int        `json:"serial"`
+	Verb   string     `json:"verb"`
+	Part   stack.Part `json:"part"`
+}
+
 // report is what the keeper has to tell. Kind decides which other fields are set.
 type report struct {
-	Kind  string `json:"kind"`  // "dir", "api", "ready", "dead", "stopped"
-	Error string `json:"error"` // of dead and stopped; "" = stopped without trouble
+	Kind  string `json:"kind"`  // "dir", "api", "ready", "dead", "done", "stopped"
+	Error string `json:"error"` // of dead, done and stopped; "" = done or stopped without trouble
+
+	Serial      int  `json:"serial,omitempty"`      // of done
+	Unsupported bool `json:"unsupported,omitempty"` // of done: this stack can never do it
 
 	Dir    string   `json:"dir,omitempty"` // of dir and ready
 	API    string   `json:"api,omitempty"` // address, of api and ready
 	Runner string   `json:"runner,omitempty"`
-	PIDs   PIDs     `json:"pids"`
+	PIDs   PIDs     `json:"pids"` // of ready and done
 	Notes  []string `json:"notes,omitempty"`
 	Log    logPlace `json:"log"`
 }

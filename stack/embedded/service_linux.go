@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"chaos/stack/embedded/child"
+	"chaos/stack/embedded/runner"
 )
 
 // How long a service may take to end after its input has, and after SIGTERM.
@@ -43,18 +44,21 @@ type readiness struct {
 }
 
 // startService starts role with config and returns when it serves. Its standard error goes to a
-// file in dir.
-func startService(ctx context.Context, role, stackID, dir string, config any) (*service, error) {
+// file in dir. It is given files, from descriptor serviceFD on.
+func startService(ctx context.Context, role, stackID, dir string, config any, files ...*os.File) (*service, error) {
 	s := &service{
 		role: role, cmd: child.Command(role), said: filepath.Join(dir, role+".err"),
 		first: make(chan readiness, 1), ended: make(chan struct{}),
 	}
 	s.cmd.Env = append(s.cmd.Env, serviceVar+"="+stackID)
+	s.cmd.ExtraFiles = files
+	// A service ends by itself when the keeper is dead; one that is frozen must be woken for that.
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGCONT}
 	if err := s.launch(config); err != nil {
 		return nil, fmt.Errorf("start %s: %w", role, err)
 	}
 	if err := s.waitReady(ctx); err != nil {
-		s.stop()
+		_ = s.Stop()
 		return nil, fmt.Errorf("start %s: %w%s", role, err, s.lastWords())
 	}
 	return s, nil
@@ -118,18 +122,31 @@ func (s *service) waitReady(ctx context.Context) error {
 	}
 }
 
-// stop asks the service to end, ever more firmly, and returns when it has.
-func (s *service) stop() {
+// PID implements process.
+func (s *service) PID() int { return s.cmd.Process.Pid }
+
+// Ended implements process.
+func (s *service) Ended() <-chan struct{} { return s.ended }
+
+// Signal implements process.
+func (s *service) Signal(sig syscall.Signal) { _ = s.cmd.Process.Signal(sig) }
+
+// leave tells a runner to end without its boxes. Stop it next.
+func (s *service) leave() { _, _ = io.WriteString(s.input, runner.LeaveOrder+"\n") }
+
+// Stop implements process: it asks the service to end, ever more firmly.
+func (s *service) Stop() error {
 	_ = s.input.Close()
 	if s.endsWithin(inputGrace) {
-		return
+		return nil
 	}
 	_ = s.cmd.Process.Signal(syscall.SIGTERM) // an error means that it has just ended
 	if s.endsWithin(termGrace) {
-		return
+		return nil
 	}
 	_ = s.cmd.Process.Kill()
 	<-s.ended
+	return nil
 }
 
 func (s *service) endsWithin(d time.Duration) bool {

@@ -44,6 +44,11 @@ type Stack struct {
 	dir     string        // valid after ended
 	exit    error         // valid after ended
 
+	mu      sync.Mutex // covers input, too
+	pids    PIDs
+	serial  int
+	waiting map[int]chan report // by the serials of commands
+
 	stopping chan struct{} // closed when Stop is called
 	stopOnce sync.Once
 	stopErr  error
@@ -66,7 +71,7 @@ func start(ctx context.Context, o Options) (*Stack, error) {
 	}
 	s := &Stack{
 		bugs: o.Bugs, contract: contract, errors: &tail{}, dead: make(chan error, 8),
-		readied: make(chan report, 1), ended: make(chan struct{}), stopping: make(chan struct{}),
+		waiting: map[int]chan report{}, readied: make(chan report, 1), ended: make(chan struct{}), stopping: make(chan struct{}),
 		order: order{
 			ID: secret("")[:16], Bugs: within(o.Bugs, contract).String(), Profile: contract.Profile, Autostart: contract.Lifecycle().Autostart,
 			BoxLimit: o.BoxLimit, FileJournal: o.ForceFileJournal,
@@ -156,7 +161,10 @@ func (s *Stack) listen(out io.Reader) {
 		case "api":
 			s.proxy.SetAPI(r.API)
 		case "ready":
+			s.answered(r)
 			s.readied <- r
+		case "done":
+			s.answered(r)
 		case "dead":
 			s.died(errors.New(r.Error))
 		case "stopped":
@@ -256,8 +264,12 @@ func (s *Stack) Bugs() bugs.Set { return s.bugs }
 // Contract is what the stack keeps when no bug is switched on.
 func (s *Stack) Contract() model.Contract { return s.contract }
 
-// PIDs are the processes of the stack itself.
-func (s *Stack) PIDs() PIDs { return s.ready.PIDs }
+// PIDs are the processes of the stack itself. One that is down has none.
+func (s *Stack) PIDs() PIDs {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.pids
+}
 
 // Dead yields an error for each part of the stack that ends without having been asked to.
 func (s *Stack) Dead() <-chan error { return s.dead }

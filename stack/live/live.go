@@ -210,9 +210,6 @@ func (t *Target) Limits() model.Limits { return limits }
 // Scheduler implements stack.Target.
 func (t *Target) Scheduler() stack.Scheduler { return nil }
 
-// Control implements stack.Target.
-func (t *Target) Control() stack.Control { return nil }
-
 // Describe implements stack.Target. The key never appears.
 func (t *Target) Describe() string {
 	if c := t.contract.String(); c != "cloud" {
@@ -232,6 +229,9 @@ func (t *Target) ExecLogged() bool { return false }
 
 // Dead implements stack.Target.
 func (t *Target) Dead() <-chan error { return t.dead }
+
+// Control implements stack.Target: nothing of a live stack is broken on purpose.
+func (t *Target) Control() stack.Control { return nil }
 
 // Residue implements stack.Target: the machine of a live stack is not searched.
 func (t *Target) Residue(context.Context) ([]model.Residue, bool, error) { return nil, false, nil }

@@ -1,6 +1,7 @@
 package campaign
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -18,7 +19,7 @@ const sampled = 3
 // shrunk, fails again with the bug, passes on the clean stack. A race may be missed once; that none of
 // three seeds does it all says that the tool has lost the bug.
 func TestRecord_Sample(t *testing.T) {
-	all := bugs.All()
+	all := slices.DeleteFunc(bugs.All(), func(b bugs.Bug) bool { return b.Needs != "" }) // no plan has faults without being told to
 	day := int(time.Now().Unix() / (24 * 60 * 60))
 	for k := range sampled {
 		b := all[(day*sampled+k)%len(all)]

@@ -65,6 +65,9 @@ func (a *app) bugsCmd() *cobra.Command {
 			if b.Contract != "" {
 				fmt.Fprintf(a.out, "  only with  --contract %s, which run and prove then choose by themselves\n", b.Contract)
 			}
+			if b.Needs != "" {
+				fmt.Fprintf(a.out, "  only with  %s\n", needs(b))
+			}
 			fmt.Fprintf(a.out, "  find it    %s\n", command("run", "--bug", string(b.ID), "--duration", "1m"))
 			return a.shortest(b)
 		},

@@ -5,7 +5,19 @@ import (
 	"strings"
 
 	"chaos/actions"
+	"chaos/stack/embedded/bugs"
 )
+
+// scheduled is what bugs need that show only when messages are scheduled.
+const scheduled = "schedule"
+
+// needs is the flag of run without which a bug does not show.
+func needs(b bugs.Bug) string {
+	if b.Needs == scheduled {
+		return "--schedule on"
+	}
+	return "--faults " + b.Needs
+}
 
 func faultNames() []string {
 	var out []string

@@ -79,7 +79,7 @@ func (f *proveFlags) check() ([]bugs.Bug, error) {
 	}
 	var out []bugs.Bug
 	for _, b := range bugs.All() {
-		if f.bugs != "" && !set.Has(b.ID) {
+		if f.bugs != "" && !set.Has(b.ID) || f.bugs == "" && b.Needs != "" { // random plans have no faults unless asked for
 			continue
 		}
 		if _, err := f.resolve(true, bugs.Set{b.ID: true}); err != nil {
@@ -231,19 +231,28 @@ func (f *proveFlags) trial(ctx context.Context, bug bugs.ID, seed int64, clean *
 		t.Error = err.Error()
 		return t
 	}
-	st, err := openEmbedded(ctx, set, contract, false)
+	b, _ := bugs.Get(bug)
+	st, err := openEmbedded(ctx, set, contract, b.Needs == scheduled)
 	if err != nil {
 		t.Error = err.Error()
 		return t
 	}
 	defer st.close()
-	cfg := campaign.Config{Duration: f.budget, Workers: f.workers, Shrink: campaign.ShrinkConfig{Budget: f.shrink, Parallel: shrinkParallel(f.workers)}}
+	cfg := campaign.Config{Duration: f.budget, Workers: f.workers, Schedule: b.Needs == scheduled, Faults: without(scheduled, b.Needs), Shrink: campaign.ShrinkConfig{Budget: f.shrink, Parallel: shrinkParallel(f.workers)}}
 	t = campaign.Try(st.ctx, st.rig, rig, t, cfg, st.target.Describe(), report.Excerpt)
 	var dead *deadStack
 	if errors.As(context.Cause(st.ctx), &dead) {
 		t.Error = dead.Error()
 	}
 	return t
+}
+
+// without returns what a bug needs, other than not.
+func without(not, need string) []string {
+	if need == "" || need == not {
+		return nil
+	}
+	return []string{need}
 }
 
 func writeProof(f proveFlags, rows []campaign.Row, trials map[bugs.ID][]campaign.Trial) error {

@@ -13,6 +13,7 @@ type Config struct {
 	RunnerToken string `json:"runner_token"` // bearer token of the runner, in both directions
 	AdminToken  string `json:"admin_token"`  // bearer token of who may open organizations; "" = nobody may
 	Bugs        string `json:"bugs"`         // seeded bugs to switch on, comma-separated
+	Listen      string `json:"listen"`       // address to serve at, host:port; "" = a free port of the loopback interface
 	Log         string `json:"log"`          // where the log goes, as journal.Open reads it; "" = nowhere
 	Profile     string `json:"profile"`      // which server to play, "cloud" or "serve"; "" = "cloud"
 	Autostart   bool   `json:"autostart"`    // an exec on a stopped box starts it, unless the box was made with auto_resume=false

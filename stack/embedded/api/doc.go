@@ -11,7 +11,7 @@
 //
 // The runner dials the API; every call carries "Authorization: Bearer <RunnerToken>".
 //
-//	POST /api/runner/jobs/poll           {"runner_url":"http://127.0.0.1:P","wait_ms":1000,"max":32}
+//	POST /api/runner/jobs/poll           {"runner_url":"http://127.0.0.1:P","instance":"…","wait_ms":1000,"max":32}
 //	  200 {"epoch":17,"jobs":[{"id","type","resource_id","payload":{"name","image","env","cpus","memory_mib","working_dir","lazy"}}]}
 //	POST /api/runner/jobs/{id}/complete  {"status":"completed"|"failed","error":"","core_id":""}
 //	  204, also for a job that is not in progress: a repeated callback is harmless
@@ -20,7 +20,8 @@
 //
 // A poll is answered at once when there is work, else after wait_ms. A box has at most one job in
 // progress; jobs of one box are handed out in order, jobs of different boxes at the same time. A job
-// that was handed out is offered again only when its runner is replaced by one at another address.
+// that was handed out is offered again only when its runner is replaced by another: one at another address
+// or with another instance, which is new in every process.
 //
 // A sync report is a claim about the past, so it needs a time. The API's clock for this purpose is
 // the epoch: a number that grows with every change of a record and comes with every answer above.

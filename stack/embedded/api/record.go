@@ -104,7 +104,7 @@ type job struct {
 	kind  string
 	boxID string
 	spec  spec
-	taker string // address of the runner it was handed to; "" = not handed out
+	taker string // the owner it was handed to; "" = not handed out
 
 	done    chan struct{} // closed when the job is completed and its result written
 	failure string        // why it failed; "" = it did not

@@ -61,6 +61,7 @@ type payloadJSON struct {
 func (s *Server) poll(w http.ResponseWriter, r *http.Request) error {
 	var q struct {
 		RunnerURL string `json:"runner_url"`
+		Instance  string `json:"instance"`
 		WaitMS    int    `json:"wait_ms"`
 		Max       int    `json:"max"`
 	}
@@ -73,7 +74,7 @@ func (s *Server) poll(w http.ResponseWriter, r *http.Request) error {
 	deadline := time.NewTimer(time.Duration(q.WaitMS) * time.Millisecond)
 	defer deadline.Stop()
 	for over := false; ; {
-		jobs, epoch, more := s.store.take(q.RunnerURL, q.Max)
+		jobs, epoch, more := s.store.take(q.RunnerURL, s.owner(q.RunnerURL, q.Instance), q.Max)
 		if len(jobs) > 0 || over {
 			return s.hand(w, r, jobs, epoch)
 		}
@@ -87,6 +88,14 @@ func (s *Server) poll(w http.ResponseWriter, r *http.Request) error {
 			over = true
 		}
 	}
+}
+
+// owner is what tells the runner that polls from others that jobs were handed to.
+func (s *Server) owner(url, instance string) string {
+	if s.cfg.bugs.Has(bugs.RestartDropsJob) {
+		return url
+	}
+	return url + " " + instance
 }
 
 // hand answers a poll. Jobs that do not reach the runner go back into the queue.

@@ -26,6 +26,7 @@ type store struct {
 	busy   map[string]bool // boxes with a job handed out
 	wake   chan struct{}   // closed when ready or busy changes
 	runner string          // address of the runner that polled last
+	owner  string          // what tells it from others, also from one that was at this address before
 	polled time.Time       // when it did
 
 	totals map[string]*totals // by organization
@@ -36,8 +37,9 @@ type totals struct{ created, failed, stopped, execs, execErrors int }
 
 func newStore(lazy bool) *store {
 	return &store{
-		lazy: lazy,
-		rows: map[string]*record{}, names: map[[2]string]string{},
+		lazy:  lazy,
+		epoch: uint64(time.Now().UnixMicro()), // greater than any a runner has heard of from an API before us
+		rows:  map[string]*record{}, names: map[[2]string]string{},
 		jobs: map[string]*job{}, busy: map[string]bool{}, wake: make(chan struct{}),
 		totals: map[string]*totals{},
 	}
@@ -165,14 +167,14 @@ func (s *store) stir() {
 }
 
 // take hands out up to n jobs to the runner at url, and a channel that is closed when asking again
-// may give more. Jobs in the hands of a runner at another address are lost and handed out again.
-func (s *store) take(url string, n int) ([]*job, uint64, <-chan struct{}) {
+// may give more. Jobs in the hands of another owner are lost and handed out again.
+func (s *store) take(url, owner string, n int) ([]*job, uint64, <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.runner != url {
-		s.reclaim(url)
+	if s.owner != owner {
+		s.reclaim(owner)
 	}
-	s.runner, s.polled = url, time.Now()
+	s.runner, s.owner, s.polled = url, owner, time.Now()
 	var taken []*job
 	rest := s.ready[:0:0]
 	for _, j := range s.ready {
@@ -180,17 +182,17 @@ func (s *store) take(url string, n int) ([]*job, uint64, <-chan struct{}) {
 			rest = append(rest, j)
 			continue
 		}
-		s.busy[j.boxID], j.taker = true, url
+		s.busy[j.boxID], j.taker = true, owner
 		taken = append(taken, j)
 	}
 	s.ready = rest
 	return taken, s.epoch, s.wake
 }
 
-func (s *store) reclaim(url string) {
+func (s *store) reclaim(owner string) {
 	var back []*job
 	for _, j := range s.jobs {
-		if j.taker != "" && j.taker != url {
+		if j.taker != "" && j.taker != owner {
 			back = append(back, j)
 		}
 	}

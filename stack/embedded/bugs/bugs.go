@@ -15,7 +15,7 @@ import (
 // ID is the name a bug is switched on by.
 type ID string
 
-// Bug describes one seeded bug. Every field but Contract is required. The shortest plan known to show
+// Bug describes one seeded bug. Every field but Contract and Needs is required. The shortest plan known to show
 // it is in the regression suite (corpus.Known).
 type Bug struct {
 	ID        ID

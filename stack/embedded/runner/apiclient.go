@@ -19,6 +19,7 @@ type apiClient struct {
 	base     string
 	token    string
 	self     string // our own address, told to the API in every poll
+	instance string // what tells us from a runner that was at this address before us
 	pollWait time.Duration
 	epoch    atomic.Int64 // the greatest epoch seen in an answer
 }
@@ -58,6 +59,7 @@ func newAPIClient(cfg settled, self string) *apiClient {
 		base:     cfg.APIURL + "/api/runner",
 		token:    cfg.APIToken,
 		self:     self,
+		instance: newUUID(),
 		pollWait: cfg.pollWait,
 	}
 }
@@ -70,7 +72,7 @@ func (c *apiClient) poll(ctx context.Context) ([]job, error) {
 		Jobs  []job `json:"jobs"`
 	}
 	err := c.post(ctx, "/jobs/poll", c.pollWait, map[string]any{
-		"runner_url": c.self, "wait_ms": c.pollWait.Milliseconds(), "max": maxJobs,
+		"runner_url": c.self, "instance": c.instance, "wait_ms": c.pollWait.Milliseconds(), "max": maxJobs,
 	}, &answer)
 	c.saw(answer.Epoch)
 	return answer.Jobs, err

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -23,8 +24,10 @@ type box struct {
 	id      string // the API's
 	coreID  string // ours
 	dir     string
+	image   string
 	env     []string
 	workDir string
+	created time.Time
 
 	// life is held by whoever starts, stops or destroys the box, from beginning to end.
 	life sync.Mutex
@@ -104,6 +107,9 @@ func (r *Runner) startBox(b *box) error {
 		if err := removeAll(b.dir); err != nil {
 			return fmt.Errorf("prepare box directory: %w", err)
 		}
+		if err := b.save(); err != nil {
+			return err
+		}
 	}
 	sb, err := r.startSandbox(b)
 	if err != nil {
@@ -116,8 +122,14 @@ func (r *Runner) startBox(b *box) error {
 	b.mu.Lock()
 	b.run = run
 	b.mu.Unlock()
+	r.watch(b, run)
+	return nil
+}
+
+// watch ends a run whose box dies by itself.
+func (r *Runner) watch(b *box, run *boxRun) {
 	go func() {
-		<-sb.Gone()
+		<-run.sb.Gone()
 		b.life.Lock()
 		defer b.life.Unlock()
 		if b.current() == run {
@@ -125,14 +137,15 @@ func (r *Runner) startBox(b *box) error {
 			b.retire(run)
 		}
 	}()
-	return nil
 }
 
 func (r *Runner) startSandbox(b *box) (*sandbox.Box, error) {
 	if sb := b.takeSpared(); sb != nil && !isGone(sb) {
 		return sb, nil
 	}
-	return sandbox.Start(r.ctx, sandbox.Config{Dir: b.dir, Hostname: b.id, Mode: r.cfg.mode, Env: b.env})
+	return sandbox.Start(r.ctx, sandbox.Config{
+		Dir: b.dir, Hostname: b.id, Mode: r.cfg.mode, Env: b.env, Linger: r.cfg.linger, Lifeline: r.lifeline,
+	})
 }
 
 // makeWorkDir creates the box's working directory, as container runtimes do.

@@ -40,7 +40,7 @@ var symptoms = map[bugs.ID]func(h *harness, box string) bool{
 // Each seeded bug shows itself when it is on, and the same tries show nothing when it is off.
 func TestSeededBugs(t *testing.T) {
 	for _, b := range bugs.All() {
-		if b.Where != "runner" {
+		if b.Where != "runner" || b.Needs != "" { // those that need a fault have tests of their own
 			continue
 		}
 		see := symptoms[b.ID]

@@ -19,6 +19,7 @@ type Config struct {
 	Dir         string `json:"dir"`          // private directory; boxes live in Dir/boxes/<API box id>
 	SandboxMode int    `json:"sandbox_mode"` // a sandbox.Mode
 	Bugs        string `json:"bugs"`         // seeded bugs to switch on, comma-separated
+	Listen      string `json:"listen"`       // address to serve at, host:port; "" = a free port of the loopback interface
 	Log         string `json:"log"`          // where the log goes, as journal.Open reads it; "" = nowhere
 
 	SyncMillis     int `json:"sync_millis"`      // between two reports of the boxes to the API; 1,000
@@ -27,6 +28,12 @@ type Config struct {
 	SilenceMillis  int `json:"silence_millis"`   // how long a caller may send nothing, not even the answer to a ping; 45,000
 
 	KillGraceMillis int `json:"kill_grace_millis"` // SIGTERM at the end of the time limit to SIGKILL; 2,000
+
+	// AdoptMillis is how long boxes wait for another runner when this one is gone; 0 = they end with it.
+	AdoptMillis int `json:"adopt_millis"`
+	// Lifeline is a descriptor of the process, the read end of a pipe: boxes end when its other end is
+	// closed. 0 = none.
+	Lifeline int `json:"lifeline"`
 
 	// The reaper of executions nobody is attached to.
 	ReapTickMillis       int `json:"reap_tick_millis"`       // between two looks; 30,000
@@ -48,6 +55,7 @@ type settled struct {
 	ping           time.Duration
 	silence        time.Duration
 	killGrace      time.Duration
+	linger         time.Duration
 	reapTick       time.Duration
 	reconnectGrace time.Duration
 	shutdownGrace  time.Duration
@@ -73,6 +81,7 @@ func (c Config) settle() (settled, error) {
 		ping:           millis(c.PingMillis, 15_000),
 		silence:        millis(c.SilenceMillis, 45_000),
 		killGrace:      millis(c.KillGraceMillis, 2_000),
+		linger:         time.Duration(c.AdoptMillis) * time.Millisecond,
 		reapTick:       millis(c.ReapTickMillis, 30_000),
 		reconnectGrace: millis(c.ReconnectGraceMillis, 300_000),
 		shutdownGrace:  millis(c.ShutdownGraceMillis, 30_000),

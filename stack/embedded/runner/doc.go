@@ -4,7 +4,9 @@
 //
 // It is started as child role "runner". It reads one JSON Config from the first line of its
 // standard input, prints {"ready":true,"addr":"127.0.0.1:PORT"} when it listens, and stops cleanly
-// when its standard input ends or on SIGTERM. No box outlives it.
+// when its standard input ends or on SIGTERM. No box outlives it then, unless Config.AdoptMillis lets boxes
+// wait for another runner: that one takes over those of a runner that was killed or was told to leave, by
+// the state file in the directory of each. The executions of the first are unknown to the second.
 //
 // # Routes
 //

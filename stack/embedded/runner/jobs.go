@@ -160,17 +160,22 @@ func (r *Runner) do(j job) (coreID string, err error) {
 }
 
 // createBox makes a box and, unless it is a lazy one, starts it. A box that is already there is the
-// answer to a job that was repeated.
+// answer to a job that was repeated; if its init has died with an earlier runner it is started again.
 func (r *Runner) createBox(id string, p payload) (string, error) {
 	if b, err := r.box(id); err == nil {
-		return b.coreID, nil
+		if p.Lazy {
+			return b.coreID, nil
+		}
+		return b.coreID, r.startBox(b)
 	}
 	b := &box{
 		id:      id,
 		coreID:  newCoreID(),
 		dir:     filepath.Join(r.boxesDir(), id),
+		image:   p.Image,
 		env:     r.boxEnv(id, p.Env),
 		workDir: p.WorkingDir,
+		created: time.Now().UTC(),
 		execs:   map[string]*execution{},
 	}
 	if r.cfg.bugs.Has(bugs.BoxDirsShared) && plainID(p.Name) {
@@ -180,6 +185,11 @@ func (r *Runner) createBox(id string, p payload) (string, error) {
 		if err := r.startBox(b); err != nil {
 			return "", errors.Join(err, removeAll(b.dir))
 		}
+	}
+	if err := b.save(); err != nil {
+		b.life.Lock()
+		defer b.life.Unlock()
+		return "", errors.Join(err, r.endRun(b), removeAll(b.dir))
 	}
 	r.addBox(b)
 	r.log.Info("created box", zap.String("id", b.coreID), zap.String("name", id), zap.String("image", p.Image))

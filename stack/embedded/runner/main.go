@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"chaos/stack/embedded/child"
@@ -18,8 +19,11 @@ const Role = "runner"
 
 func init() { child.Register(Role, Main) }
 
-// Main is the runner process: it serves until its standard input ends or SIGTERM comes, and returns
-// the exit status.
+// LeaveOrder is the line on the standard input of a runner process that makes it end without its boxes.
+const LeaveOrder = "leave"
+
+// Main is the runner process: it serves until its standard input ends, LeaveOrder or SIGTERM comes, and
+// returns the exit status.
 func Main([]string) int {
 	if err := serve(os.Stdin, os.Stdout); err != nil {
 		fmt.Fprintf(os.Stderr, "chaos runner: %v\n", err)
@@ -52,12 +56,21 @@ func serve(stdin io.Reader, stdout io.Writer) error {
 		return fmt.Errorf("report ready: %w", firstError(err, r.Close()))
 	}
 
-	lifeline, cut := context.WithCancel(ctx)
+	ordered, cut := context.WithCancel(ctx)
+	leave := false
 	go func() {
-		_, _ = io.Copy(io.Discard, in)
-		cut()
+		defer cut()
+		for {
+			line, err := in.ReadString('\n')
+			if leave = strings.TrimSpace(line) == LeaveOrder; leave || err != nil {
+				return
+			}
+		}
 	}()
-	<-lifeline.Done()
+	<-ordered.Done()
+	if ctx.Err() == nil && leave {
+		return r.Leave()
+	}
 	return r.Close()
 }
 

@@ -9,11 +9,13 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 
 	"go.uber.org/zap"
 
 	"chaos/stack/embedded/bugs"
+	"chaos/stack/embedded/child"
 	"chaos/stack/journal"
 )
 
@@ -30,6 +32,7 @@ type Runner struct {
 	api      *apiClient
 	jobs     *jobQueue
 	events   *eventQueue // seeded bug stdout-race
+	lifeline *os.File    // of the boxes; nil = none
 
 	ctx      context.Context // ends when the boxes are gone
 	end      context.CancelFunc
@@ -45,23 +48,23 @@ type Runner struct {
 	draining bool                  // no attach session may begin any more
 }
 
-// Start starts a runner. It listens on a free port of the loopback interface and polls the API for
-// work until Close. It does not wait for the API to be there.
+// Start starts a runner. It takes over the boxes in its directory, listens, and polls the API for work
+// until Close or Leave. It does not wait for the API to be there.
 func Start(cfg Config) (*Runner, error) {
 	set, err := cfg.settle()
 	if err != nil {
 		return nil, err
 	}
 	r := &Runner{cfg: set, log: zap.NewNop(), boxes: map[string]*box{}, execs: map[string]*execution{}}
-	// What a runner that was killed has left here has no processes any more.
-	if err := removeAll(r.boxesDir()); err != nil {
-		return nil, fmt.Errorf("clean box directory: %w", err)
+	if cfg.Lifeline > 0 {
+		syscall.CloseOnExec(cfg.Lifeline)
+		r.lifeline = os.NewFile(uintptr(cfg.Lifeline), "lifeline")
 	}
 	if err := os.MkdirAll(r.boxesDir(), 0o700); err != nil {
 		return nil, fmt.Errorf("create box directory: %w", err)
 	}
-	if r.listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
-		return nil, fmt.Errorf("listen: %w", err)
+	if r.listener, err = child.Listen(cfg.Listen); err != nil {
+		return nil, err
 	}
 	if cfg.Log != "" {
 		if r.journal, err = journal.Open(cfg.Log); err != nil {
@@ -70,6 +73,10 @@ func Start(cfg Config) (*Runner, error) {
 		r.log = zap.New(journal.NewCore(r.journal, identifier, zap.InfoLevel))
 	}
 	r.ctx, r.end = context.WithCancel(context.Background())
+	if err := r.adoptAll(); err != nil { // callers wait in the listener's queue meanwhile
+		r.end()
+		return nil, errors.Join(err, r.listener.Close())
+	}
 	r.api = newAPIClient(set, "http://"+r.Addr())
 	r.jobs = newJobQueue(r)
 	r.serve()
@@ -138,19 +145,40 @@ func (r *Runner) Close() error {
 	r.jobs.wait()
 	err := r.killAll()
 
-	r.mu.Lock()
-	r.draining = true
-	r.mu.Unlock()
-	done := make(chan struct{})
-	go func() { r.attached.Wait(); close(done) }()
+	done := r.drain()
 	select {
 	case <-done:
 	case <-time.After(drainTimeout):
 	}
 	r.end()
 	<-done
+	return errors.Join(err, r.shutDown())
+}
 
-	err = errors.Join(err, r.server.Close())
+// Leave stops the runner and leaves its boxes to another one. Attached callers are told that it goes. The
+// process must end next: until then the boxes are held.
+func (r *Runner) Leave() error {
+	r.stopWork()
+	r.work.Wait()
+	r.jobs.wait()
+	done := r.drain()
+	r.end()
+	<-done
+	return r.shutDown()
+}
+
+// drain lets no attach session begin any more. The channel is closed when all have ended.
+func (r *Runner) drain() <-chan struct{} {
+	r.mu.Lock()
+	r.draining = true
+	r.mu.Unlock()
+	done := make(chan struct{})
+	go func() { r.attached.Wait(); close(done) }()
+	return done
+}
+
+func (r *Runner) shutDown() error {
+	err := r.server.Close()
 	r.log.Info("runner stopped")
 	if r.journal != nil {
 		err = errors.Join(err, r.journal.Close())

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -29,7 +28,7 @@ const plainGrace = 20 * time.Second
 // Box is a running box. Its methods may be called from several goroutines.
 type Box struct {
 	conn  callerConn
-	cmd   *exec.Cmd
+	init  initProcess
 	mode  Mode
 	token string // "KEY=value", Plain mode only
 
@@ -77,12 +76,13 @@ func Start(ctx context.Context, cfg Config) (*Box, error) {
 		cfg.Env = append(slices.Clip(cfg.Env), b.token)
 	}
 	log := filepath.Join(cfg.Dir, "init.log")
-	if err := b.launch(cfg, theirs, log); err != nil {
+	setup, err := b.launch(cfg, theirs, log)
+	if err != nil {
 		conn.Close()
 		return nil, err
 	}
 	theirs.Close()
-	err = b.setUp(ctx, cfg)
+	_, err = b.greet(ctx, setup)
 	go b.read()
 	go b.wait()
 	if err != nil {
@@ -107,11 +107,15 @@ func makeKeptDirs(dir string) error {
 	return nil
 }
 
-// launch starts the init process. What it prints, which is a crash at most, goes to the file log.
-func (b *Box) launch(cfg Config, sock *os.File, log string) error {
+// launch starts the init process and returns the request that has it build the box. What it prints,
+// which is a crash at most, goes to the file log.
+func (b *Box) launch(cfg Config, sock *os.File, log string) (request, error) {
+	setup := request{
+		Op: opSetup, Mode: cfg.Mode, Dir: []byte(cfg.Dir), Hostname: cfg.Hostname, Env: toBytes(cfg.Env), Linger: cfg.Linger,
+	}
 	out, err := os.Create(log)
 	if err != nil {
-		return fmt.Errorf("create init log: %w", err)
+		return setup, fmt.Errorf("create init log: %w", err)
 	}
 	defer out.Close()
 	cmd := child.Command(role)
@@ -120,6 +124,19 @@ func (b *Box) launch(cfg Config, sock *os.File, log string) error {
 	cmd.Env = slices.Concat(cfg.Env, cmd.Env, []string{"GOMAXPROCS=1", "GOGC=50", "GODEBUG="})
 	cmd.Stderr = out
 	cmd.ExtraFiles = []*os.File{sock}
+	if cfg.Linger > 0 {
+		door, err := bindDoor(cfg.Dir)
+		if err != nil {
+			return setup, err
+		}
+		defer door.Close()
+		cmd.ExtraFiles = append(cmd.ExtraFiles, door)
+		setup.Listener = 2 + len(cmd.ExtraFiles)
+	}
+	if cfg.Lifeline != nil {
+		cmd.ExtraFiles = append(cmd.ExtraFiles, cfg.Lifeline)
+		setup.Lifeline = 2 + len(cmd.ExtraFiles)
+	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if cfg.Mode != Plain {
 		cmd.SysProcAttr.Cloneflags = syscall.CLONE_NEWPID | syscall.CLONE_NEWNS | syscall.CLONE_NEWUTS |
@@ -131,37 +148,35 @@ func (b *Box) launch(cfg Config, sock *os.File, log string) error {
 		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{HostID: os.Getegid(), Size: 1}}
 	}
 	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("start box with %v: %w", cfg.Mode, err)
+		return setup, fmt.Errorf("start box with %v: %w", cfg.Mode, err)
 	}
-	b.cmd = cmd
-	return nil
+	b.init = ownInit{cmd}
+	return setup, nil
 }
 
-// setUp has the init build the box. It is the only exchange before the reader runs.
-func (b *Box) setUp(ctx context.Context, cfg Config) error {
+// greet makes the first request of a caller, the only exchange before the reader runs.
+func (b *Box) greet(ctx context.Context, first request) (reply, error) {
 	stop := context.AfterFunc(ctx, func() { _ = b.conn.SetDeadline(time.Unix(1, 0)) })
-	r, fds, err := reply{}, []int(nil), b.conn.send(request{
-		Op: opSetup, Mode: cfg.Mode, Dir: []byte(cfg.Dir), Hostname: cfg.Hostname, Env: toBytes(cfg.Env),
-	}, nil)
-	if err == nil {
+	r, fds, err := reply{Exit: true}, []int(nil), b.conn.send(first, nil)
+	for err == nil && r.Exit { // an exec of an earlier caller may end at this moment
 		r, fds, err = b.conn.receive(make([]byte, maxPacket+1))
 		closeAll(fds)
 	}
 	switch {
 	case !stop():
-		return context.Cause(ctx)
+		return r, context.Cause(ctx)
 	case err != nil:
-		return fmt.Errorf("set up box: %w", err)
+		return r, fmt.Errorf("set up box: %w", err)
 	case r.Kind != 0:
-		return errors.New(r.Msg)
+		return r, errors.New(r.Msg)
 	}
-	return nil
+	return r, nil
 }
 
 // InitPID is the process id of the box's init, as the host sees it.
-func (b *Box) InitPID() int { return b.cmd.Process.Pid }
+func (b *Box) InitPID() int { return b.init.pid() }
 
-// Gone is closed when the box's init is dead and reaped. Every Process of the box is Exited by then
+// Gone is closed when the box's init is dead. Every Process of the box is Exited by then
 // and, unless Kill says otherwise, none of its processes is left.
 func (b *Box) Gone() <-chan struct{} { return b.gone }
 
@@ -170,18 +185,19 @@ func (b *Box) Gone() <-chan struct{} { return b.gone }
 func (b *Box) Kill() error {
 	if b.mode != Plain {
 		// The kernel ends all processes of the namespace before the init can be waited for.
-		_ = b.cmd.Process.Kill()
+		b.init.signal(syscall.SIGKILL)
 		<-b.gone
 		return b.leftover
 	}
+	b.tell(request{Op: opQuit})
 	_ = b.conn.CloseWrite()
-	_ = b.cmd.Process.Signal(syscall.SIGCONT)
+	b.init.signal(syscall.SIGCONT)
 	t := time.NewTimer(plainGrace)
 	defer t.Stop()
 	select {
 	case <-b.gone:
 	case <-t.C:
-		_ = b.cmd.Process.Kill()
+		b.init.signal(syscall.SIGKILL)
 		<-b.gone
 	}
 	return b.leftover
@@ -189,12 +205,12 @@ func (b *Box) Kill() error {
 
 // wait closes gone once everything else has ended.
 func (b *Box) wait() {
-	err := b.cmd.Wait()
+	clean := b.init.wait()
 	// What the init sent before it died is in the socket and still counts.
 	_ = b.conn.SetReadDeadline(time.Now().Add(plainGrace))
 	<-b.readDone
 	_ = b.conn.Close()
-	if b.mode == Plain && err != nil {
+	if b.mode == Plain && !clean {
 		b.leftover = killMarked(b.token)
 	}
 	b.mu.Lock()

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -24,10 +25,15 @@ const initSocket = 3
 // boxInit is the init of a box. Three things happen in it: the main goroutine serves requests on a
 // thread of its own, one goroutine reaps, and signals are swallowed.
 type boxInit struct {
-	conn initConn
+	conn initConn // of the present caller, -1 while there is none
 	mode Mode
 	dir  string // Config.Dir, for Plain mode
 	env  []string
+
+	door   int // socket at which another caller may come; 0 = none
+	life   int // ends the box when it hangs up; 0 = none
+	linger time.Duration
+	last   uint64 // the greatest request number
 
 	// mu covers fork, wait4, kill and the sending of replies: no process is reaped before it is
 	// registered or while it is being signalled, and "started" is sent before "exited".
@@ -68,7 +74,8 @@ func initMain([]string) int {
 		return 1
 	}
 	go in.reap()
-	in.serve(buf)
+	for in.serve(buf) && in.awaitCaller() {
+	}
 	if in.mode == Plain {
 		in.mu.Lock() // nothing starts and nothing else reaps from here on
 		if err := killDescendants(); err != nil {
@@ -109,8 +116,14 @@ func swallowSignals() {
 
 func (in *boxInit) setUp(r request) error {
 	in.mode, in.dir = r.Mode, string(r.Dir)
+	in.door, in.life, in.linger = r.Listener, r.Lifeline, r.Linger
 	for _, e := range r.Env {
 		in.env = append(in.env, string(e))
+	}
+	if in.door > 0 {
+		if err := unix.Listen(in.door, doorQueue); err != nil {
+			return fmt.Errorf("listen for callers: %w", err)
+		}
 	}
 	unix.Umask(0o022)
 	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
@@ -177,14 +190,18 @@ func dropBounding() error {
 	return nil
 }
 
-// serve handles requests until the caller is gone.
-func (in *boxInit) serve(buf []byte) {
+// serve handles the requests of a caller and reports whether the box should go on without it.
+func (in *boxInit) serve(buf []byte) bool {
 	for {
+		if in.life > 0 && in.either(int(in.conn), -1) != callReady {
+			return false
+		}
 		r, fds, err := in.conn.receive(buf)
 		if err != nil {
-			return
+			return true
 		}
 		in.mu.Lock()
+		in.last = max(in.last, r.Seq)
 		switch r.Op {
 		case opExec:
 			err = in.exec(r, fds)
@@ -194,11 +211,16 @@ func (in *boxInit) serve(buf []byte) {
 			err = in.killGroup(r)
 		case opRelease:
 			in.release(r.Exec)
+		case opAdopt:
+			err = in.conn.send(reply{Seq: r.Seq, Last: in.last, Mode: in.mode, Mark: in.mark()}, nil)
 		}
 		in.mu.Unlock()
 		closeAll(fds)
+		if r.Op == opQuit {
+			return false
+		}
 		if err != nil {
-			return
+			return true
 		}
 	}
 }

@@ -3,7 +3,9 @@ package sandbox
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
+	"time"
 )
 
 // Mode says how a box is kept apart from the machine.
@@ -43,6 +45,12 @@ type Config struct {
 	Mode Mode
 	// Env ("KEY=value") is put into the environment of the init and of every exec.
 	Env []string
+	// Linger is how long the box waits for somebody to Adopt it when its caller has gone; 0 = it ends at
+	// once.
+	Linger time.Duration
+	// Lifeline, if not nil, is the read end of a pipe to which nobody writes: the box ends when the last
+	// write end is closed, whatever else it waits for. Start leaves the file open.
+	Lifeline *os.File
 }
 
 // Spec describes one exec.

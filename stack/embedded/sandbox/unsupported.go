@@ -28,6 +28,9 @@ func Start(_ context.Context, cfg Config) (*Box, error) {
 	return nil, ErrUnsupported
 }
 
+// Adopt returns ErrUnsupported.
+func Adopt(context.Context, string) (*Box, error) { return nil, ErrUnsupported }
+
 // Exec returns ErrUnsupported.
 func (b *Box) Exec(context.Context, Spec) (*Process, error) { return nil, ErrUnsupported }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -36,6 +37,10 @@ const (
 	opKillGroup op = "killgroup"
 	// opRelease tells the init that nobody reads an exec's terminal any more. It has no answer.
 	opRelease op = "release"
+	// opAdopt is the first request of a caller that takes the box over. It is answered like opSetup.
+	opAdopt op = "adopt"
+	// opQuit ends the box. It has no answer.
+	opQuit op = "quit"
 )
 
 // request goes to the init. Strings that become arguments of system calls are []byte: JSON would
@@ -57,6 +62,10 @@ type request struct {
 
 	Mode     Mode   `json:"mode,omitempty"`
 	Hostname string `json:"hostname,omitempty"`
+	// Listener and Lifeline are descriptors of the init, 0 = none; Linger is Config.Linger.
+	Listener int           `json:"listener,omitempty"`
+	Lifeline int           `json:"lifeline,omitempty"`
+	Linger   time.Duration `json:"linger,omitempty"`
 }
 
 // reply comes from the init: the answer to the request Seq or, with Exit set, the news that the
@@ -70,6 +79,12 @@ type reply struct {
 	Msg  string `json:"msg,omitempty"`
 	// Done answers a signal to an exec that has ended.
 	Done bool `json:"done,omitempty"`
+
+	// Last, Mode and Mark answer opAdopt: the greatest request number so far, Config.Mode, and the entry
+	// in the environment of every process of the box, "" with namespaces.
+	Last uint64 `json:"last,omitempty"`
+	Mode Mode   `json:"mode,omitempty"`
+	Mark string `json:"mark,omitempty"`
 }
 
 // pack encodes v as a packet. The descriptor it returns, if not nil, must travel last and be closed

@@ -155,7 +155,7 @@ func plan(set bugs.Set) []*trial {
 	for s := range *seeds {
 		for _, b := range bugs.All() {
 			for k := range testers {
-				if set.Has(b.ID) {
+				if set.Has(b.ID) && b.Needs == "" {
 					out = append(out, &trial{bug: b.ID, seed: int64(s + 1), tester: k})
 				}
 			}

@@ -1,0 +1,163 @@
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// doorName is the socket in Config.Dir at which a box that lingers can be reached.
+const doorName = "init.sock"
+
+// Adopt takes over the running box of dir, which was started with Linger and whose caller is gone. Execs of
+// that caller go on, but nobody hears of them any more; Kill ends them, too. ErrGone says that no box
+// runs there. ctx bounds the wait for the box's answer, which does not come while its caller lives.
+func Adopt(ctx context.Context, dir string) (*Box, error) {
+	conn, err := knock(dir)
+	if err != nil {
+		return nil, fmt.Errorf("adopt box: %w", err)
+	}
+	b := &Box{
+		conn: conn, calls: map[uint64]*call{}, procs: map[uint64]*Process{},
+		readDone: make(chan struct{}), gone: make(chan struct{}),
+	}
+	init, err := peerOf(conn)
+	if err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("adopt box: %w", err)
+	}
+	r, err := b.greet(ctx, request{Op: opAdopt})
+	if err != nil {
+		conn.Close()
+		init.file.Close()
+		if !errors.Is(err, context.Cause(ctx)) {
+			err = ErrGone // it ended meanwhile
+		}
+		return nil, fmt.Errorf("adopt box: %w", err)
+	}
+	// It has answered after its process was looked up, so that was the right one.
+	b.init, b.mode, b.token, b.seq = init, r.Mode, r.Mark, r.Last
+	go b.read()
+	go b.wait()
+	return b, nil
+}
+
+// doorPath calls f with a short path of the door of dir: a socket's path must not be long.
+func doorPath(dir string, f func(path string) error) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return f("/proc/self/fd/" + strconv.Itoa(int(d.Fd())) + "/" + doorName)
+}
+
+// bindDoor returns the socket of a new door. The init itself must begin to listen: then that is the process
+// which a caller sees at the other end.
+func bindDoor(dir string) (*os.File, error) {
+	if err := os.Remove(filepath.Join(dir, doorName)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("remove old socket of box: %w", err)
+	}
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open socket of box: %w", err)
+	}
+	err = doorPath(dir, func(path string) error { return unix.Bind(fd, &unix.SockaddrUnix{Name: path}) })
+	if err != nil {
+		unix.Close(fd)
+		return nil, fmt.Errorf("bind socket of box: %w", err)
+	}
+	return os.NewFile(uintptr(fd), "door"), nil
+}
+
+// knock connects to the door of dir.
+func knock(dir string) (callerConn, error) {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return callerConn{}, fmt.Errorf("open socket: %w", err)
+	}
+	f := os.NewFile(uintptr(fd), "caller")
+	defer f.Close()
+	err = doorPath(dir, func(path string) error { return unix.Connect(fd, &unix.SockaddrUnix{Name: path}) })
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ECONNREFUSED) {
+		return callerConn{}, ErrGone
+	}
+	if err != nil {
+		return callerConn{}, fmt.Errorf("connect to box: %w", err)
+	}
+	c, err := net.FileConn(f)
+	if err != nil {
+		return callerConn{}, fmt.Errorf("connect to box: %w", err)
+	}
+	return callerConn{c.(*net.UnixConn)}, nil
+}
+
+// peerOf returns the process that listens at the other end of c.
+func peerOf(c callerConn) (otherInit, error) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return otherInit{}, err
+	}
+	var cred *unix.Ucred
+	var credErr error
+	err = raw.Control(func(fd uintptr) { cred, credErr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) })
+	if err = errors.Join(err, credErr); err != nil {
+		return otherInit{}, fmt.Errorf("find init: %w", err)
+	}
+	fd, err := unix.PidfdOpen(int(cred.Pid), unix.PIDFD_NONBLOCK)
+	if errors.Is(err, unix.ESRCH) {
+		return otherInit{}, ErrGone
+	}
+	if err != nil {
+		return otherInit{}, fmt.Errorf("find init %d: %w", cred.Pid, err)
+	}
+	return otherInit{id: int(cred.Pid), file: os.NewFile(uintptr(fd), "init")}, nil
+}
+
+// initProcess is the process of an init.
+type initProcess interface {
+	pid() int
+	// signal does nothing when the process has ended.
+	signal(syscall.Signal)
+	// wait returns when the process has ended, and reports whether it is known to have left nothing.
+	wait() bool
+}
+
+// ownInit is a child of ours.
+type ownInit struct{ cmd *exec.Cmd }
+
+func (i ownInit) pid() int                { return i.cmd.Process.Pid }
+func (i ownInit) signal(s syscall.Signal) { _ = i.cmd.Process.Signal(s) }
+func (i ownInit) wait() bool              { return i.cmd.Wait() == nil }
+
+// otherInit is somebody else's child, held by a descriptor that is readable once it has ended.
+type otherInit struct {
+	id   int
+	file *os.File
+}
+
+func (i otherInit) pid() int { return i.id }
+
+func (i otherInit) signal(s syscall.Signal) {
+	_ = control(i.file, func(fd int) { _ = unix.PidfdSendSignal(fd, s, nil, 0) })
+}
+
+func (i otherInit) wait() bool {
+	defer i.file.Close()
+	raw, err := i.file.SyscallConn()
+	if err == nil {
+		_ = raw.Read(func(fd uintptr) bool {
+			n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
+			return n > 0 || err != nil && err != unix.EINTR
+		})
+	}
+	return false // its exit status is its parent's
+}
