@@ -25,6 +25,9 @@ type Excuse struct {
 	Execs bool `json:"execs,omitempty"`
 	// Counters: those of boxes begin anew.
 	Counters bool `json:"counters,omitempty"`
+	// Log: what the runner did for calls that were under way may lack its line in the log, or be done
+	// and logged once more.
+	Log bool `json:"log,omitempty"`
 	// Reach is how long after it was mended the fault still excuses answers and sessions: connections of
 	// before are found to be dead only when they are used.
 	Reach time.Duration `json:"reach,omitempty"`
@@ -65,6 +68,11 @@ func (c *Call) excuse(f *Fault) {
 		cut.Cut, cut.TimedOut = true, false
 		c.Attach = &cut
 	}
+}
+
+// LogExcused reports whether a fault excuses what the log lacks about a call.
+func (h *History) LogExcused(c *Call) bool {
+	return slices.ContainsFunc(h.Meta.Faults, func(f Fault) bool { return f.Excuse.Log && f.meets(c.Invoke, c.Return) })
 }
 
 // CloseNormal is the WebSocket close code of a session that ended well.

@@ -86,6 +86,8 @@ var (
 	lostAPI = model.Excuse{Answers: true, Sessions: true, Reach: 2 * time.Second}
 	// lostRunner: the same, and it forgets its executions and counts its boxes' work anew (#893).
 	lostRunner = model.Excuse{Answers: true, Sessions: true, Execs: true, Counters: true, Reach: 2 * time.Second}
+	// killedRunner: it may also have been about to log what it had just done.
+	killedRunner = model.Excuse{Answers: true, Sessions: true, Execs: true, Counters: true, Log: true, Reach: 2 * time.Second}
 	// held: nothing is lost, it only takes longer, and less than any promise counts in.
 	held = model.Excuse{}
 )
