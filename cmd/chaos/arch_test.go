@@ -38,6 +38,7 @@ var rules = []rule{
 	{"stack", []string{"model"}},
 	{"stack/**", []string{"model", "stack/**"}},
 	{"actions/engine", []string{"model", "stack", "actions"}},
+	{"actions/faults", []string{"model", "stack", "actions"}},
 	{"actions/**", []string{"model", "stack"}},
 	{"invariants", []string{"model"}},
 	{"corpus/shrink", []string{"model", "model/plantext"}},

@@ -215,7 +215,7 @@ func (k *keeper) startRunner(ctx context.Context) error {
 		StackID: k.order.ID, Dir: k.runnerDir(), SandboxMode: int(k.mode), Listen: k.runnerAddr,
 		Bugs: k.order.Bugs, Log: k.logAddr, SyncMillis: int(k.order.Sync.Milliseconds()),
 		KillGraceMillis: int(limits.Grace.Milliseconds()), PingMillis: int(ping.Milliseconds()), SilenceMillis: int(silence.Milliseconds()),
-		AdoptMillis:     int(adoptLimit.Milliseconds()), Lifeline: serviceFD,
+		AdoptMillis: int(adoptLimit.Milliseconds()), Lifeline: serviceFD,
 	}, k.boxesEnd)
 	if err != nil {
 		return err

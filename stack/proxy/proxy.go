@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"log"
 	"net"
 	"net/http"
 	"sync"
 	"time"
+
+	"go.uber.org/zap"
 )
 
 // Proxy is a message scheduler. New makes one, Close ends it.
@@ -68,7 +68,7 @@ func open(h http.Handler) (*gate, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &gate{ln, &http.Server{Handler: h, ErrorLog: log.New(io.Discard, "", 0), ReadHeaderTimeout: time.Minute}}
+	g := &gate{ln, &http.Server{Handler: h, ErrorLog: zap.NewStdLog(zap.NewNop()), ReadHeaderTimeout: time.Minute}}
 	go func() { _ = g.server.Serve(ln) }()
 	return g, nil
 }

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -14,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/coder/websocket"
 	"github.com/stretchr/testify/require"
 
 	"chaos/model"
@@ -139,10 +137,11 @@ func TestMeet_WaitsForCompany(t *testing.T) {
 		defer close(done)
 		_, _ = c.Tagged("t1/0").Do(t.Context(), stack.Request{Method: http.MethodPost, Path: "/boxes/b1/stop"})
 	}()
-	time.Sleep(20 * time.Millisecond)
-	api.mu.Lock()
-	require.Empty(t, api.order, "it has no company yet")
-	api.mu.Unlock()
+	require.Never(t, func() bool {
+		api.mu.Lock()
+		defer api.mu.Unlock()
+		return len(api.order) > 0
+	}, 20*time.Millisecond, 5*time.Millisecond, "it has no company yet")
 	_, err := c.Tagged("t1/1").Do(t.Context(), stack.Request{Method: http.MethodPost, Path: "/boxes/b1/start"})
 	require.NoError(t, err)
 	<-done
@@ -163,7 +162,14 @@ func TestEnd_LetsGoOfWhatIsHeld(t *testing.T) {
 		defer close(done)
 		_, _ = client(t, p).Tagged("t1/0").Do(t.Context(), stack.Request{Method: http.MethodGet, Path: "/boxes/b1"})
 	}()
-	time.Sleep(10 * time.Millisecond)
+	require.Never(t, func() bool {
+		select {
+		case <-done:
+			return true
+		default:
+			return false
+		}
+	}, 10*time.Millisecond, 2*time.Millisecond, "it is held")
 	end()
 	<-done
 	require.Less(t, time.Since(began), 2*time.Second)
@@ -250,89 +256,6 @@ func inOrder(order string, want []string) bool {
 	return true
 }
 
-// sessions is an API whose attach sends frames until it is cut, and tells how it ended.
-func sessions(frames int, ended chan<- error) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("Upgrade") == "" {
-			w.WriteHeader(http.StatusNotFound)
-			return
-		}
-		c, err := websocket.Accept(w, r, nil)
-		if err != nil {
-			return
-		}
-		for i := range frames {
-			if err = c.Write(r.Context(), websocket.MessageBinary, append([]byte{1}, []byte(strings.Repeat("x", 200*(i+1)))...)); err != nil {
-				break
-			}
-		}
-		if err == nil {
-			_ = c.Write(r.Context(), websocket.MessageText, []byte(`{"type":"exit","exit_code":7}`))
-			err = c.Close(websocket.StatusNormalClosure, "")
-		}
-		ended <- err
-	})
-}
-
-func attach(t *testing.T, p *Proxy, args ...string) (*model.Attach, []model.Message) {
-	t.Helper()
-	plan := model.Plan{Steps: []model.Step{step("attach", "e1", "", args...)}}
-	now := clock()
-	end := p.Begin("t1", plan, now)
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	a, res, err := client(t, p).Tagged("t1/0").Attach(ctx, "box", "exec", stack.AttachOptions{Now: now})
-	require.NoError(t, err)
-	require.Equal(t, http.StatusSwitchingProtocols, res.Status)
-	return a, end()
-}
-
-func TestSession_PassesFramesOfEverySize(t *testing.T) {
-	ended := make(chan error, 1)
-	p := startProxy(t, sessions(400, ended)) // up to 80 kB: all three forms of a frame's length
-	for _, args := range [][]string{nil, {model.HoldFrames, "1ms"}} {
-		a, said := attach(t, p, args...)
-		exit, ok := a.Exit()
-		require.True(t, ok)
-		require.Equal(t, 7, exit.Exit)
-		require.Len(t, a.Frames, 401)
-		for i, f := range a.Frames[:400] {
-			require.Len(t, f.Data, 200*(i+1))
-		}
-		require.Equal(t, 1000, a.Close)
-		require.NoError(t, <-ended)
-		require.Equal(t, args != nil, len(said) > 0)
-	}
-}
-
-func TestSession_IsCutAfterItsFrames(t *testing.T) {
-	ended := make(chan error, 1)
-	p := startProxy(t, sessions(100_000, ended))
-	a, said := attach(t, p, model.CutFrame, "3")
-	require.LessOrEqual(t, len(a.Frames), 3)
-	require.Zero(t, a.Close)
-	require.Error(t, <-ended, "the server learns of it")
-	require.Equal(t, []string{model.CutFrame}, whats(said))
-}
-
-func TestSession_HalfClosedIsNotToldTheServer(t *testing.T) {
-	ended := make(chan error, 1)
-	p := startProxy(t, sessions(3, ended))
-	plan := model.Plan{Steps: []model.Step{step("attach", "e1", "", model.HalfClose, "1")}}
-	now := clock()
-	end := p.Begin("t1", plan, now)
-	a, _, err := client(t, p).Tagged("t1/0").Attach(t.Context(), "box", "exec", stack.AttachOptions{Now: now})
-	require.NoError(t, err)
-	require.LessOrEqual(t, len(a.Frames), 1)
-	select {
-	case err := <-ended:
-		require.Fail(t, "the server noticed", "%v", err)
-	case <-time.After(50 * time.Millisecond):
-	}
-	require.Equal(t, []string{model.HalfClose}, whats(end()))
-	<-ended
-}
-
 func whats(said []model.Message) []string {
 	var out []string
 	for _, m := range said {
@@ -362,7 +285,7 @@ func TestRunnerSide_HoldsOneJobAndNotTheOthers(t *testing.T) {
 			_, _ = io.WriteString(w, `{"epoch":9,"jobs":[{"id":"j1","type":"STOP_BOX","resource_id":"box1","payload":{"name":"n"}},{"id":"j2","type":"STOP_BOX","resource_id":"box2","payload":{"name":"m"}}]}`)
 			return
 		}
-		time.Sleep(20 * time.Millisecond)
+		<-time.After(20 * time.Millisecond) // a long poll
 		_, _ = io.WriteString(w, `{"epoch":9,"jobs":[]}`)
 	}))
 	plan := model.Plan{Steps: []model.Step{step("stop", "b1", "", model.HoldJob, "60ms")}}
