@@ -39,7 +39,7 @@ func (attach) Draw(src model.Source, b model.Belief) model.Step {
 		s.Args = s.Args.With("ro", "yes")
 	}
 	on := b.ExecsWhere(func(x model.BelievedExec) bool { return x.Ref == s.On })[0]
-	if poll := map[bool]int{true: 55, false: 15}[on.Cut]; model.Chance(src, poll) {
+	if poll := map[bool]int{true: 55, false: 30}[on.Cut]; model.Chance(src, poll) {
 		s.Args = s.Args.With("again", "poll")
 	}
 	if on.Bulk && model.Chance(src, 60) {

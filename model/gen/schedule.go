@@ -48,8 +48,8 @@ func Reschedule(src model.Source, p model.Plan, way func(action string) model.Wa
 			hold(src, p, i, model.Pick(src, holds[way(p.Steps[i].Action)]))
 		}
 	}
-	if roll := src.Intn(100); roll < 16 {
-		cutOne(src, p, way, roll < 6)
+	if roll := src.Intn(100); roll < 20 {
+		cutOne(src, p, way, roll < 10)
 	}
 	return p
 }
@@ -112,13 +112,25 @@ func rank(src model.Source, p model.Plan) {
 	}
 }
 
-// cutOne cuts a session after some frames, on one side only if half.
+// cutOne cuts a session after some frames, on one side only if half: mostly one after which somebody
+// asks for the same execution again.
 func cutOne(src model.Source, p model.Plan, way func(string) model.Way, half bool) {
-	var sessions []int
+	var sessions, again []int
 	for i, s := range p.Steps {
-		if way(s.Action) == model.Session {
-			sessions = append(sessions, i)
+		if way(s.Action) != model.Session {
+			continue
 		}
+		sessions = append(sessions, i)
+		of := s.On
+		if s.Bind.IsExec() {
+			of = s.Bind
+		}
+		if slices.ContainsFunc(p.Steps[i+1:], func(later model.Step) bool { return later.On == of && way(later.Action) == model.Session }) {
+			again = append(again, i)
+		}
+	}
+	if len(again) > 0 && model.Chance(src, 80) {
+		sessions = again
 	}
 	if len(sessions) == 0 {
 		return
@@ -127,7 +139,11 @@ func cutOne(src model.Source, p model.Plan, way func(string) model.Way, half boo
 	if half {
 		key = model.HalfClose
 	}
-	set(p, model.Pick(src, sessions), key, strconv.Itoa(1+src.Intn(3)))
+	frames := 1
+	if model.Chance(src, 40) { // most sessions are short
+		frames = 1 + src.Intn(3)
+	}
+	set(p, model.Pick(src, sessions), key, strconv.Itoa(frames))
 }
 
 // ways returns how far the messages of each action go.

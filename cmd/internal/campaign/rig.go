@@ -111,6 +111,11 @@ func (r *Rig) Predicate(sig model.Signature) shrink.Run {
 				out.Reached[c.Step] = true
 			}
 		}
+		for _, f := range h.Meta.Faults {
+			if f.Step < len(out.Reached) && (upTo < 0 || f.From <= upTo) {
+				out.Reached[f.Step] = true
+			}
+		}
 		return out, nil
 	}
 }
