@@ -41,7 +41,7 @@ func (s *Server) me(w http.ResponseWriter, org string) error {
 	return nil
 }
 
-// metrics counts the boxes of the caller's organization since the API started.
+// metrics counts the boxes of the caller's organization since the stack is there.
 func (s *Server) metrics(w http.ResponseWriter, org string) error {
 	running := 0
 	for _, r := range s.store.list(org) {
@@ -51,12 +51,12 @@ func (s *Server) metrics(w http.ResponseWriter, org string) error {
 	}
 	t := s.store.totalsOf(org)
 	if s.cfg.bugs.Has(bugs.RunningCount) {
-		running = max(0, t.created-t.stopped-t.failed)
+		running = max(0, t.Created-t.Stopped-t.Failed)
 	}
 	writeJSON(w, http.StatusOK, map[string]any{
-		"boxes_created_total": t.created, "boxes_failed_total": t.failed, "boxes_stopped_total": t.stopped,
+		"boxes_created_total": t.Created, "boxes_failed_total": t.Failed, "boxes_stopped_total": t.Stopped,
 		"num_running_boxes":       running,
-		"total_commands_executed": t.execs, "total_exec_errors": t.execErrors,
+		"total_commands_executed": t.Execs, "total_exec_errors": t.ExecErrors,
 	})
 	return nil
 }
