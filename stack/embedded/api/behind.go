@@ -24,7 +24,7 @@ func (s *Server) writeBehind() {
 
 // catchUp writes the stops that are behind and puts their jobs into the queue.
 func (s *store) catchUp() {
-	s.mu.Lock()
+	s.enter()
 	defer s.end()
 	for box, j := range s.behind {
 		delete(s.behind, box)

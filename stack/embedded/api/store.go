@@ -33,6 +33,7 @@ type store struct {
 
 	file    *database // nil = nothing outlives the process
 	unsaved unsaved
+	broken  bool // the file does not have what is here
 	over    []*job          // completed in this transaction
 	behind  map[string]*job // seeded bug restart-forgets-stop: stops that are not written yet, by box; nil = off
 }
@@ -59,7 +60,7 @@ type admission struct {
 // insert adds a row in state creating, together with its job, which is not in the queue yet.
 // It fails without a trace when the name is taken or the organization is full.
 func (s *store) insert(org string, sp spec, a admission) (record, error) {
-	s.mu.Lock()
+	s.enter()
 	defer s.end()
 	if a.uniqueName && sp.Name != "" {
 		if err := s.nameFree(org, sp.Name); err != nil {
@@ -112,7 +113,7 @@ func (s *store) roomFor(org string, limit int) error {
 // begin moves the row that was read as r to another state and queues the job that gets it there.
 // It fails with errModified when pending, state or desired state are not what they were.
 func (s *store) begin(r record, to, desired state, kind string) (record, error) {
-	s.mu.Lock()
+	s.enter()
 	defer s.end()
 	row := s.rows[r.id]
 	if row == nil || row.pending != r.pending || row.state != r.state || row.desired != r.desired {
@@ -162,7 +163,7 @@ func (s *store) freeName(row *record) {
 
 // markFailed is used for a row whose create is refused after the fact.
 func (s *store) markFailed(r record) {
-	s.mu.Lock()
+	s.enter()
 	defer s.end()
 	row := s.rows[r.id]
 	if row == nil || row.job == nil {
@@ -176,7 +177,7 @@ func (s *store) markFailed(r record) {
 // active notes that the owner works with a box. It is not worth a transaction: it is written with the next
 // one, or when the sweep comes round.
 func (s *store) active(id string) {
-	s.mu.Lock()
+	s.enter()
 	defer s.mu.Unlock()
 	if row := s.rows[id]; row != nil {
 		row.active = time.Now().UTC()
@@ -186,7 +187,7 @@ func (s *store) active(id string) {
 
 // countExec counts an exec that the runner has answered.
 func (s *store) countExec(org string, started bool) {
-	s.mu.Lock()
+	s.enter()
 	defer s.end()
 	if started {
 		s.count(org).Execs++
@@ -197,7 +198,7 @@ func (s *store) countExec(org string, started bool) {
 
 // forgetTotals drops the counts of an organization that is closed.
 func (s *store) forgetTotals(org string) {
-	s.mu.Lock()
+	s.enter()
 	defer s.end()
 	delete(s.totals, org)
 	s.unsaved.totals[org] = true

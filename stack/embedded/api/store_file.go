@@ -3,6 +3,7 @@ package api
 import (
 	"cmp"
 	"maps"
+	"runtime"
 	"slices"
 	"time"
 
@@ -64,11 +65,23 @@ func (u *unsaved) clear() {
 	u.runner = false
 }
 
+// enter opens a transaction. When one before it could not be written there are no more: the process is about
+// to end.
+func (s *store) enter() {
+	s.mu.Lock()
+	if s.broken {
+		s.mu.Unlock()
+		runtime.Goexit()
+	}
+}
+
 // end closes a transaction: what it changed is written before anybody can hear of it.
 func (s *store) end() {
 	defer s.mu.Unlock()
 	if s.file != nil && s.unsaved.any() {
+		s.broken = true
 		s.file.write(s.save)
+		s.broken = false
 	}
 	s.unsaved.clear()
 	for _, j := range s.over {
@@ -79,7 +92,7 @@ func (s *store) end() {
 
 // flush writes what no transaction has written yet.
 func (s *store) flush() {
-	s.mu.Lock()
+	s.enter()
 	defer s.end()
 }
 

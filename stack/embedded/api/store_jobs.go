@@ -7,7 +7,7 @@ import (
 
 // release puts j into the queue.
 func (s *store) release(j *job) {
-	s.mu.Lock()
+	s.enter()
 	defer s.mu.Unlock()
 	s.enqueue(j)
 }
@@ -29,7 +29,7 @@ func (s *store) stir() {
 // That a job was handed out is not written: the API may end before the runner hears of it, so after a
 // restart all unfinished jobs are handed out again, and the runner knows those that it has or has done.
 func (s *store) take(url, owner string, n int) ([]*job, uint64, <-chan struct{}) {
-	s.mu.Lock()
+	s.enter()
 	defer s.end()
 	if s.owner != owner {
 		s.reclaim(owner)
@@ -62,7 +62,7 @@ func (s *store) reclaim(owner string) {
 
 // untake returns jobs whose runner did not get to hear of them.
 func (s *store) untake(jobs []*job) {
-	s.mu.Lock()
+	s.enter()
 	defer s.mu.Unlock()
 	s.giveBack(jobs)
 }
@@ -82,7 +82,7 @@ func (s *store) giveBack(jobs []*job) {
 // complete writes what a job brought about and reports the job; ok is false when there is no such
 // unfinished job. A job whose row has been taken away from it writes nothing.
 func (s *store) complete(id, failure, coreID string) (j *job, ok bool) {
-	s.mu.Lock()
+	s.enter()
 	defer s.end()
 	j = s.jobs[id]
 	if j == nil {
@@ -158,7 +158,7 @@ func (s *store) bury(row *record) {
 
 // again queues a destroy that failed once more.
 func (s *store) again(r record) {
-	s.mu.Lock()
+	s.enter()
 	defer s.end()
 	row := s.rows[r.id]
 	if row == nil || row.state != destroying || row.job != nil {

@@ -16,7 +16,7 @@ type trust struct {
 // correct applies a claim of a report that was begun at epoch to the row it speaks of and reports
 // whether that changed it.
 func (s *store) correct(epoch uint64, c claim, t trust) (after record, changed bool) {
-	s.mu.Lock()
+	s.enter()
 	defer s.end()
 	row := s.rows[c.ID]
 	to, known := map[string]state{"running": started, "stopped": stopped}[c.State]
@@ -44,7 +44,7 @@ func (s *store) correct(epoch uint64, c claim, t trust) (after record, changed b
 // beginAgain stops a box that the report begun at epoch says runs, and whose row has been stopped since
 // before.
 func (s *store) beginAgain(epoch uint64, id string) (record, error) {
-	s.mu.Lock()
+	s.enter()
 	row := s.rows[id]
 	ok := row != nil && row.state == stopped && row.version <= epoch
 	var seen record
