@@ -16,7 +16,7 @@ type store struct {
 	lazy  bool // new boxes are not started
 	mu    sync.Mutex
 	epoch uint64
-	seq   uint64 // of the last row or job
+	seq   uint64             // of the last row or job
 	rows  map[string]*record // by id
 	names map[[2]string]string
 	gone  []string // ids of destroyed rows, oldest first
@@ -33,7 +33,7 @@ type store struct {
 
 	file    *database // nil = nothing outlives the process
 	unsaved unsaved
-	broken  bool // the file does not have what is here
+	broken  bool            // the file does not have what is here
 	over    []*job          // completed in this transaction
 	behind  map[string]*job // seeded bug restart-forgets-stop: stops that are not written yet, by box; nil = off
 }
