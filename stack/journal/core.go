@@ -56,8 +56,13 @@ func (c *core) Write(e zapcore.Entry, fields []zapcore.Field) error {
 	return c.w.Send(priority(e.Level), c.identifier, b.String(), origin(e))
 }
 
-// Sync has nothing to do: Write has sent everything.
-func (c *core) Sync() error { return nil }
+// Sync sends what waits in the writer, if it is one that lets entries wait.
+func (c *core) Sync() error {
+	if w, ok := c.w.(interface{ Flush() error }); ok {
+		return w.Flush()
+	}
+	return nil
+}
 
 // priority never gives 0 or 1: journald may send those to every terminal.
 func priority(l zapcore.Level) int {

@@ -21,6 +21,7 @@ import (
 // it dies, it ends by itself half a minute later.
 type Daemon struct {
 	dir  string
+	sock *os.File // the socket to log to; nil = journald makes it
 	cmd  *exec.Cmd
 	keep net.Conn // journald with a name exits when it has had no client for half a minute
 
@@ -41,14 +42,20 @@ const (
 // an earlier one, the new one continues it. ctx bounds the start only; the daemon runs until Stop.
 // The error is ErrNoJournald if the machine has no systemd-journald.
 func StartDaemon(ctx context.Context, dir string) (*Daemon, error) {
-	d, err := startDaemon(ctx, dir)
+	return StartDaemonOn(ctx, dir, nil)
+}
+
+// StartDaemonOn is StartDaemon with a socket to log to that BindSocket has bound in the same dir; it stays the
+// caller's. What was sent there before the start, after an earlier journald had ended, is stored.
+func StartDaemonOn(ctx context.Context, dir string, socket *os.File) (*Daemon, error) {
+	d, err := startDaemon(ctx, dir, socket)
 	if err != nil {
 		return nil, fmt.Errorf("start journald: %w", err)
 	}
 	return d, nil
 }
 
-func startDaemon(ctx context.Context, dir string) (*Daemon, error) {
+func startDaemon(ctx context.Context, dir string, socket *os.File) (*Daemon, error) {
 	binary, err := findJournald()
 	if err != nil {
 		return nil, err
@@ -57,7 +64,7 @@ func startDaemon(ctx context.Context, dir string) (*Daemon, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Daemon{dir: abs, done: make(chan struct{})}
+	d := &Daemon{dir: abs, sock: socket, done: make(chan struct{})}
 	if err := d.prepare(); err != nil {
 		return nil, err
 	}
@@ -116,14 +123,23 @@ func (d *Daemon) launch(binary string) error {
 	defer out.Close()
 	// The name makes it a journald that minds its own business: only then does it respect the two
 	// directories, leave the kernel's messages alone and run next to the host's own.
-	d.cmd = exec.Command(binary, "chaos"+hex.EncodeToString(id[:]))
+	args := []string{binary, "chaos" + hex.EncodeToString(id[:])}
+	if d.sock != nil { // it wants to hear its own process id together with sockets
+		args = append([]string{"/bin/sh", "-c", `LISTEN_PID=$$; export LISTEN_PID; exec "$0" "$@"`}, args...)
+	}
+	d.cmd = exec.Command(args[0], args[1:]...)
 	d.cmd.Env = []string{
 		"PATH=" + os.Getenv("PATH"), "SYSTEMD_LOG_TARGET=console",
 		"RUNTIME_DIRECTORY=" + d.runDir(), "LOGS_DIRECTORY=" + d.LogDir(),
 	}
+	if d.sock != nil {
+		d.cmd.Env = append(d.cmd.Env, "LISTEN_FDS=1")
+		d.cmd.ExtraFiles = []*os.File{d.sock} // the first descriptor of such is 3 for both
+	}
 	d.cmd.Dir = "/"
 	d.cmd.Stdout, d.cmd.Stderr = out, out
-	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // Ctrl-C must not end the log first
+	// Ctrl-C must not end the log first, and one that is frozen must notice that its parent is dead.
+	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGCONT}
 	if err := d.cmd.Start(); err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ package journal
 import (
 	"context"
 	"fmt"
+	"os"
 )
 
 // Daemon is a private systemd-journald, which exists on Linux only.
@@ -14,6 +15,17 @@ type Daemon struct{}
 func StartDaemon(context.Context, string) (*Daemon, error) {
 	return nil, fmt.Errorf("start journald: %w", ErrNoJournald)
 }
+
+// BindSocket fails with ErrNoJournald.
+func BindSocket(string) (*os.File, error) { return nil, ErrNoJournald }
+
+// StartDaemonOn fails with ErrNoJournald.
+func StartDaemonOn(ctx context.Context, dir string, _ *os.File) (*Daemon, error) {
+	return StartDaemon(ctx, dir)
+}
+
+// Kill reports true.
+func (d *Daemon) Kill() bool { return true }
 
 // Socket is the path of the socket to log to, for DialWriter.
 func (d *Daemon) Socket() string { return "" }

@@ -43,3 +43,21 @@ func sendMemfd(conn *net.UnixConn, entry []byte) error {
 	}
 	return err
 }
+
+// trySend sends an entry if that is possible without waiting.
+func trySend(conn *net.UnixConn, entry []byte) error {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var sendErr error
+	err = raw.Write(func(socket uintptr) bool {
+		for {
+			sendErr = unix.Send(int(socket), entry, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+			if !errors.Is(sendErr, unix.EINTR) {
+				return true
+			}
+		}
+	})
+	return errors.Join(err, sendErr)
+}

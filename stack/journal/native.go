@@ -26,11 +26,13 @@ type socketWriter struct {
 	mu     sync.Mutex
 	conn   *net.UnixConn
 	closed bool
+	queue
 }
 
 // DialWriter returns a writer to the journald that listens on socket. Its Send returns when the
-// entry is in journald's queue, and blocks while the queue is full. After a restart of journald
-// the writer connects anew; entries sent while none runs fail.
+// entry is in journald's queue. While that is full Send blocks for a second, and then leaves entries
+// in a queue of its own, from which they are sent later, in order. After a restart of journald the writer
+// connects anew; entries sent while nobody has the socket fail, and the log gets a note of how many.
 func DialWriter(socket string) (Writer, error) {
 	conn, err := dialSocket(socket)
 	if err != nil {
@@ -55,31 +57,39 @@ func (w *socketWriter) Send(prio int, identifier, message string, fields map[str
 		return err
 	}
 	entry := nativeEntry(prio, identifier, message, fields)
-	conn, err := w.connection(nil)
-	if err != nil {
-		return fmt.Errorf("send log entry: %w", err)
-	}
-	err = sendNative(conn, entry)
-	if gone(err) {
-		// The journald at the other end has ended and taken in nothing: there may be a new one.
-		if conn, err = w.connection(conn); err == nil {
-			err = sendNative(conn, entry)
-		}
-	}
-	if err != nil {
+	if err := w.send(entry); err != nil {
 		return fmt.Errorf("send log entry: %w", err)
 	}
 	return nil
 }
 
+// send sends an entry at once if it can, and else queues it.
+func (w *socketWriter) send(entry []byte) error {
+	w.mu.Lock()
+	if w.closed {
+		w.mu.Unlock()
+		return net.ErrClosed
+	}
+	if w.empty == nil && w.lost == 0 && len(entry) <= maxDatagram {
+		if err := trySend(w.conn, entry); err == nil {
+			w.mu.Unlock()
+			return nil
+		}
+	}
+	return w.sendQueued(entry) // which finds out what is wrong
+}
+
+// Close gives what is queued a moment to be sent.
 func (w *socketWriter) Close() error {
 	w.mu.Lock()
-	defer w.mu.Unlock()
 	if w.closed {
+		w.mu.Unlock()
 		return nil
 	}
 	w.closed = true
-	return w.conn.Close()
+	conn := w.conn
+	w.mu.Unlock()
+	return errors.Join(w.Flush(), conn.Close())
 }
 
 // connection returns the current connection, or a new one if the current one is dead.

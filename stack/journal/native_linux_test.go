@@ -83,6 +83,7 @@ func TestWriterFollowsARestart(t *testing.T) {
 
 	server = listen(t, path)
 	require.NoError(t, w.Send(6, "", "second", nil))
+	require.Contains(t, receive(t, server), "MESSAGE=2 log entries were lost here\n")
 	require.Contains(t, receive(t, server), "second")
 
 	require.NoError(t, w.Close())

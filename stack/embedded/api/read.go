@@ -13,7 +13,11 @@ import (
 // runnerSilence is how long after its last poll the runner counts as gone. A poll lasts seconds.
 const runnerSilence = 45 * time.Second
 
-func (s *Server) health(w http.ResponseWriter) error {
+// health answers whether the runner is there. With flush=1 what the log has not taken yet is sent first.
+func (s *Server) health(w http.ResponseWriter, r *http.Request) error {
+	if r.URL.Query().Get("flush") == "1" {
+		_ = s.log.Sync() // it waits for a moment only
+	}
 	url, up := s.store.runnerURL(runnerSilence)
 	writeJSON(w, http.StatusOK, map[string]any{"status": "ok", "runner": up, "runner_url": url})
 	return nil

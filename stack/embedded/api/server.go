@@ -173,7 +173,7 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) error {
 	}
 	switch {
 	case len(seg) == 1 && seg[0] == "health" && r.Method == http.MethodGet:
-		return s.health(w)
+		return s.health(w, r)
 	case seg[0] == "runner":
 		return s.routeRunner(w, r, seg[1:])
 	case seg[0] == "v1" && len(seg) > 1 && base == s.cfg.base+"/":
