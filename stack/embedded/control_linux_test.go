@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -156,6 +157,52 @@ func TestControl_RotateJournal(t *testing.T) {
 	require.NoError(t, c.RotateJournal(ctx))
 	require.True(t, eventually(func() bool { return files() > before }))
 	require.Contains(t, trail(t, s), "job_type=CREATE_BOX")
+}
+
+func TestControl_TheJournalLosesNothing(t *testing.T) {
+	s := begin(t, Options{})
+	if s.PIDs().Journald == 0 {
+		t.Skip("no journald on this machine")
+	}
+	c, ctx := ctl(t, s)
+	for what, verbs := range map[string][2]func(context.Context, stack.Part) error{
+		"killed": {c.Kill, c.Start}, "stopped": {c.Stop, c.Start}, "frozen": {c.Freeze, c.Thaw},
+	} {
+		require.NoError(t, verbs[0](ctx, stack.Journal))
+		var boxes []string
+		for range 5 { // more lines than the kernel holds
+			id, err := sleeper(s)
+			require.NoError(t, err, "a journal that is %s holds nobody up", what)
+			boxes = append(boxes, id)
+		}
+		require.NoError(t, verbs[1](ctx, stack.Journal))
+		text := trail(t, s)
+		for _, id := range boxes {
+			require.Equal(t, 1, strings.Count(text, "Job completed successfully job_id="+jobOf(text, id)), what)
+			require.Contains(t, text, "exec started box_id="+id, what)
+		}
+		require.NotContains(t, text, "lost", what)
+	}
+	requireNoDeath(t, s)
+	// A journald that dies by itself may have had a line in its hands.
+	require.NoError(t, syscall.Kill(s.PIDs().Journald, syscall.SIGKILL))
+	require.ErrorContains(t, <-s.Dead(), "journald ended")
+	require.NoError(t, c.Start(ctx, stack.Journal))
+	entries, _, err := NewTarget(s).Journal().Since(ctx, "")
+	require.NoError(t, err)
+	require.True(t, slices.ContainsFunc(entries, func(e stack.LogEntry) bool { return e.Lost }))
+}
+
+// jobOf is the id of the job that made a box.
+func jobOf(text, box string) string {
+	for line := range strings.Lines(text) {
+		if strings.Contains(line, "Executing job") && strings.Contains(line, "CREATE_BOX") && strings.Contains(line, "resource_id="+box) {
+			_, rest, _ := strings.Cut(line, "job_id=")
+			id, _, _ := strings.Cut(rest, " ")
+			return id
+		}
+	}
+	return "none"
 }
 
 func TestControl_AFileIsNoProcess(t *testing.T) {

@@ -98,11 +98,17 @@ func (k *keeper) perform(ctx context.Context, c command) error {
 		}
 		ctx, cancel := context.WithTimeout(ctx, startLimit)
 		defer cancel()
-		return k.restart(ctx, c.Part)
+		if err := k.restart(ctx, c.Part); err != nil {
+			return err
+		}
+		k.flushLogs(ctx)
+		return nil
 	case verbFreeze:
 		return k.freeze(ctx, p)
 	case verbThaw:
-		return k.thaw(ctx, p)
+		err := k.thaw(ctx, p)
+		k.flushLogs(ctx)
+		return err
 	case verbRotate:
 		ctx, cancel := context.WithTimeout(ctx, signalLimit)
 		defer cancel()
@@ -114,11 +120,16 @@ func (k *keeper) perform(ctx context.Context, c command) error {
 func (k *keeper) kill(p *part) {
 	up := p.isUp()
 	p.down, p.frozen = true, false
-	if up {
+	if !up {
+		return
+	}
+	if d, ok := p.process.(journald); ok {
+		k.logWhole = d.Kill()
+	} else {
 		p.Signal(syscall.SIGKILL)
 		<-p.Ended()
-		_ = p.Stop() // gives back what we hold of it
 	}
+	_ = p.Stop() // gives back what we hold of it
 }
 
 func (k *keeper) halt(p *part, which stack.Part) error {
@@ -131,7 +142,11 @@ func (k *keeper) halt(p *part, which stack.Part) error {
 	if which == stack.Runner {
 		k.runner.leave()
 	}
-	return p.Stop()
+	err := p.Stop()
+	if which == stack.Journal {
+		k.logWhole = err == nil
+	}
+	return err
 }
 
 func (k *keeper) freeze(ctx context.Context, p *part) error {
@@ -242,12 +257,6 @@ func (k *keeper) noticeDeaths() {
 		}
 	}
 }
-
-// journald is the journal as a process.
-type journald struct{ *journal.Daemon }
-
-func (d journald) Ended() <-chan struct{}    { return d.Exited() }
-func (d journald) Signal(sig syscall.Signal) { _ = syscall.Kill(d.PID(), sig) }
 
 func pidOf(p *part) int {
 	if !p.isUp() {

@@ -46,6 +46,9 @@ type keeper struct {
 	api     *service
 	runner  *service
 
+	logSocket *os.File // of journald, held so that what is logged while it is down waits; nil = the journal is a file
+	logWhole  bool     // nothing was lost when journald ended last
+
 	mode       sandbox.Mode
 	apiAddr    string
 	runnerAddr string
@@ -187,7 +190,7 @@ func (k *keeper) startAPI(ctx context.Context) error {
 	s, err := startService(ctx, api.Role, k.order.ID, k.dir, api.Config{
 		Keys:        []api.Key{{Key: k.order.Key, Org: Org}, {Key: k.order.OtherKey, Org: OtherOrg}},
 		RunnerToken: k.order.RunnerToken, AdminToken: k.order.AdminToken, Bugs: k.order.Bugs, Log: k.logAddr, StackID: k.order.ID,
-		Profile: k.order.Profile, Autostart: k.order.Autostart, Listen: k.apiAddr,
+		Profile: k.order.Profile, Autostart: k.order.Autostart, Listen: k.apiAddr, DataDir: filepath.Join(k.dir, "api"),
 		BoxLimit: k.order.BoxLimit, CreateDelayMillis: int(k.order.CreateDelay.Milliseconds()),
 	})
 	if err != nil {
@@ -228,10 +231,24 @@ func (k *keeper) startRunner(ctx context.Context) error {
 func (k *keeper) startJournald(ctx context.Context) error {
 	k.spawn.Lock()
 	defer k.spawn.Unlock()
-	d, err := journal.StartDaemon(ctx, filepath.Join(k.dir, "journal"))
+	dir, again := filepath.Join(k.dir, "journal"), k.logSocket != nil
+	if !again {
+		sock, err := journal.BindSocket(dir)
+		if err != nil {
+			return err
+		}
+		k.logSocket = sock
+	}
+	d, err := journal.StartDaemonOn(ctx, dir, k.logSocket)
 	if err != nil {
 		return err
 	}
+	if again && !k.logWhole {
+		if err := noteLoss(d.Socket()); err != nil {
+			return errors.Join(err, d.Stop())
+		}
+	}
+	k.logWhole = false // until it is known better
 	k.parts[stack.Journal] = &part{process: journald{d}}
 	k.log = logPlace{Dir: d.LogDir(), Varlink: d.Varlink()}
 	k.logAddr = "unix:" + d.Socket()
@@ -252,6 +269,8 @@ func (k *keeper) startJournal(ctx context.Context) {
 			return
 		}
 		why = err.Error()
+		_ = k.logSocket.Close() // nil says so, too
+		k.logSocket = nil
 	}
 	k.log = logPlace{File: filepath.Join(k.dir, "journal.ndjson")}
 	k.logAddr = "file:" + k.log.File
@@ -347,7 +366,7 @@ func (k *keeper) stop() error {
 	if p := k.parts[stack.Journal]; p.isUp() || p.process != nil && !p.down {
 		errs = append(errs, p.Stop())
 	}
-	for _, f := range append(k.ports, k.boxesEnd) {
+	for _, f := range append(k.ports, k.boxesEnd, k.logSocket) {
 		if f != nil {
 			_ = f.Close()
 		}

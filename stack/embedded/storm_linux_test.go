@@ -5,10 +5,14 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"chaos/stack"
+	"chaos/stack/embedded/sandbox"
 )
 
 // The clean stack under a storm of operations on few names: only answers of the contract, and
@@ -57,4 +61,76 @@ func TestStack_StormStaysCleanAndLeavesNothing(t *testing.T) {
 	_, out, err := call(s, "GET", "/v1/boxes", "")
 	require.NoError(t, err)
 	require.Empty(t, out["boxes"])
+}
+
+// The clean stack under a storm of operations while its runner is killed again and again: callers may be told
+// that it is away, boxes may not be lost or left.
+func TestStack_StormOverRunnerKillsLeavesNothing(t *testing.T) {
+	best, _ := sandbox.Probe()
+	for _, mode := range slices.Compact([]sandbox.Mode{best, sandbox.Plain}) {
+		t.Run(mode.String(), func(t *testing.T) {
+			stormOverKills(t, begin(t, Options{SyncInterval: 20 * time.Millisecond, Sandbox: &mode}))
+		})
+	}
+}
+
+func stormOverKills(t *testing.T, s *Stack) {
+	c, ctx := ctl(t, s)
+	var callers sync.WaitGroup
+	stop := make(chan struct{})
+	var done atomic.Int64
+	for k := range 4 {
+		rnd := rand.New(rand.NewPCG(12, uint64(k)))
+		callers.Go(func() {
+			for i := 0; ; i++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				path := fmt.Sprintf("/v1/boxes/k%d-%d", k, rnd.IntN(2))
+				method, body := "POST", ""
+				switch rnd.IntN(6) {
+				case 0, 1:
+					body, path = fmt.Sprintf(`{"name":%q}`, path[len("/v1/boxes/"):]), "/v1/boxes"
+				case 2:
+					path += "/stop"
+				case 3:
+					path += "/start"
+				case 4:
+					method = "DELETE"
+				case 5:
+					path, body = path+"/exec", `{"command":"sleep","args":["100"]}`
+				}
+				status, out, err := call(s, method, path, body)
+				if err != nil || status >= 500 && status < 502 {
+					t.Errorf("%s %s: %d %v %v\n%s", method, path, status, out, err, trail(t, s))
+				}
+				done.Add(1)
+			}
+		})
+	}
+	defer callers.Wait()
+	over := sync.OnceFunc(func() { close(stop) })
+	defer over()
+	for range 15 {
+		want := done.Load() + 20
+		require.True(t, eventually(func() bool { return done.Load() > want }))
+		require.NoError(t, c.Kill(ctx, stack.Runner))
+		require.NoError(t, c.Start(ctx, stack.Runner))
+	}
+	over()
+	callers.Wait()
+	requireNoDeath(t, s)
+	require.True(t, eventually(func() bool {
+		_, out, err := call(s, "GET", "/v1/boxes", "")
+		boxes, _ := out["boxes"].([]any)
+		for _, b := range boxes {
+			if _, _, err := call(s, "DELETE", "/v1/boxes/"+fmt.Sprint(b.(map[string]any)["box_id"]), ""); err != nil {
+				return false
+			}
+		}
+		left, residueErr := s.Residue(t.Context())
+		return err == nil && len(boxes) == 0 && residueErr == nil && len(left) == 0
+	}))
 }

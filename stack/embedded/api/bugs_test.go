@@ -219,3 +219,34 @@ func TestBug_PathBypass_SignalsTimeoutsAndRefusals(t *testing.T) {
 	a = g.do("POST", "/v1/boxes/"+id+"/exec", `{"command":"true"}`)
 	require.Equal(t, "e1", a.body["execution_id"], "alone it goes to the runner")
 }
+
+// A stop is forgotten only with the bug, only by a kill, and only until it is written.
+func TestBug_RestartForgetsStop(t *testing.T) {
+	// stop stops a box, ends the API at once, and returns what the box settles in and what the runner had to do.
+	stop := func(bug string, end func(*rig)) (string, []string) {
+		g := newRig(t, kept(t), withBug(bug))
+		id := g.create("")
+		require.Equal(t, 201, g.do("POST", "/v1/boxes/"+id+"/stop", "").status)
+		end(g)
+		g.start()
+		g.agreed()
+		g.runner.report(t, g.runner.report(t, 0, nil), g.runner.look())
+		return g.status(id), g.runner.kinds(id)
+	}
+	require.Eventually(t, func() bool { // it may have been written just before the kill
+		st, kinds := stop("restart-forgets-stop", (*rig).kill)
+		return st == "running" && len(kinds) == 1
+	}, patience, time.Millisecond)
+	for _, c := range []struct {
+		bug string
+		end func(*rig)
+	}{{"", (*rig).kill}, {"", (*rig).stop}, {"restart-forgets-stop", (*rig).stop}} {
+		st, kinds := stop(c.bug, c.end)
+		require.Equal(t, "stopped", st)
+		require.Equal(t, []string{createBox, stopBox}, kinds)
+	}
+	g := newRig(t, kept(t), withBug("restart-forgets-stop"))
+	id := g.create("")
+	require.Equal(t, 201, g.do("POST", "/v1/boxes/"+id+"/stop", "").status)
+	g.eventually(id, "stopped")
+}

@@ -14,6 +14,7 @@ type Config struct {
 	AdminToken  string `json:"admin_token"`  // bearer token of who may open organizations; "" = nobody may
 	Bugs        string `json:"bugs"`         // seeded bugs to switch on, comma-separated
 	Listen      string `json:"listen"`       // address to serve at, host:port; "" = a free port of the loopback interface
+	DataDir     string `json:"data_dir"`     // private directory for the records, which then survive a restart; "" = in memory only
 	Log         string `json:"log"`          // where the log goes, as journal.Open reads it; "" = nowhere
 	Profile     string `json:"profile"`      // which server to play, "cloud" or "serve"; "" = "cloud"
 	Autostart   bool   `json:"autostart"`    // an exec on a stopped box starts it, unless the box was made with auto_resume=false
@@ -23,7 +24,7 @@ type Config struct {
 	// that the states in between can be seen.
 	CreateDelayMillis int `json:"create_delay_millis"`
 	// DatabaseMicros is how long the API awaits its database between reading and writing. The records
-	// of this API are in memory, so without it that time, in which BoxLite's API serves other requests,
+	// of this API are read from memory, so without it that time, in which BoxLite's API serves other requests,
 	// would not exist. 0 = DefaultDatabaseMicros, negative = none.
 	DatabaseMicros int `json:"database_micros"`
 	// ReadyWaitMillis bounds how long create, start and exec wait for the box to run. 0 = 30,000. The

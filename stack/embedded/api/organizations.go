@@ -5,11 +5,14 @@ import (
 	"crypto/subtle"
 	"net/http"
 	"sync"
+
+	"go.etcd.io/bbolt"
 )
 
 // organizations are the tenants of the API: who holds which key, and how many boxes each may have.
-// Those of the configuration stay; others are opened and closed by the administrator.
+// Those of the configuration stay; others are opened and closed by the administrator, and kept.
 type organizations struct {
+	file   *database // has those that were opened; nil = nothing outlives the process
 	mu     sync.RWMutex
 	keys   map[[sha256.Size]byte]string // organization by the hash of a key, so that looking one up tells nothing about the others
 	limits map[string]int
@@ -19,12 +22,36 @@ func newOrganizations() *organizations {
 	return &organizations{keys: map[[sha256.Size]byte]string{}, limits: map[string]int{}}
 }
 
-// open lets the holder of key act for org, which may have limit boxes.
-func (o *organizations) open(org, key string, limit int) {
+// keptOrganization is an organization in the file. The key itself is nowhere.
+type keptOrganization struct {
+	KeyHash []byte `json:"key_hash"` // SHA-256
+	Limit   int    `json:"limit"`
+}
+
+// load adds the organizations that an earlier process has opened.
+func (o *organizations) load() error {
+	return each(o.file, tableOrganizations, func(org string, k keptOrganization) {
+		if len(k.KeyHash) == sha256.Size {
+			o.add(org, [sha256.Size]byte(k.KeyHash), k.Limit)
+		}
+	})
+}
+
+// add lets the holder of the key with this hash act for org, which may have limit boxes.
+func (o *organizations) add(org string, keyHash [sha256.Size]byte, limit int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.keys[sha256.Sum256([]byte(key))] = org
+	o.keys[keyHash] = org
 	o.limits[org] = limit
+}
+
+// open adds an organization that outlives the process.
+func (o *organizations) open(org, key string, limit int) {
+	sum := sha256.Sum256([]byte(key))
+	if o.file != nil {
+		o.file.write(func(tx *bbolt.Tx) error { return put(tx, tableOrganizations, org, keptOrganization{sum[:], limit}) })
+	}
+	o.add(org, sum, limit)
 }
 
 // close forgets org and its keys, and reports whether there was such an organization.
@@ -32,6 +59,9 @@ func (o *organizations) close(org string) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	_, known := o.limits[org]
+	if known && o.file != nil {
+		o.file.write(func(tx *bbolt.Tx) error { return remove(tx, tableOrganizations, org) })
+	}
 	delete(o.limits, org)
 	for sum, of := range o.keys {
 		if of == org {

@@ -237,6 +237,8 @@ func (s *Server) proxyFailed(w http.ResponseWriter, r *http.Request, err error) 
 		err = &apiError{status: http.StatusGatewayTimeout, code: codeTimeout, message: "The runner did not answer in time"}
 	case errors.Is(err, context.Canceled) && s.ctx.Err() == nil:
 		return // the caller went away
+	case s.ending(err):
+		panic(http.ErrAbortHandler)
 	default:
 		s.log.Warn("runner unreachable", zap.String("path", r.URL.Path), zap.Error(err))
 		err = &apiError{status: http.StatusServiceUnavailable, code: codeUpstream, message: "The runner could not be reached"}

@@ -143,7 +143,8 @@ func TestClose_EndsAttachesAndWaits(t *testing.T) {
 	}()
 	g.eventually("late", "configured")
 	g.api.stop()
-	require.Equal(t, 500, (<-waiting).status)
+	_, answered := <-waiting
+	require.False(t, answered, "the box may come yet, after a restart")
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	_, _, err = c.Read(ctx)

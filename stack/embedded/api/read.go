@@ -13,7 +13,11 @@ import (
 // runnerSilence is how long after its last poll the runner counts as gone. A poll lasts seconds.
 const runnerSilence = 45 * time.Second
 
-func (s *Server) health(w http.ResponseWriter) error {
+// health answers whether the runner is there. With flush=1 what the log has not taken yet is sent first.
+func (s *Server) health(w http.ResponseWriter, r *http.Request) error {
+	if r.URL.Query().Get("flush") == "1" {
+		_ = s.log.Sync() // it waits for a moment only
+	}
 	url, up := s.store.runnerURL(runnerSilence)
 	writeJSON(w, http.StatusOK, map[string]any{"status": "ok", "runner": up, "runner_url": url})
 	return nil
@@ -41,7 +45,7 @@ func (s *Server) me(w http.ResponseWriter, org string) error {
 	return nil
 }
 
-// metrics counts the boxes of the caller's organization since the API started.
+// metrics counts the boxes of the caller's organization since the stack is there.
 func (s *Server) metrics(w http.ResponseWriter, org string) error {
 	running := 0
 	for _, r := range s.store.list(org) {
@@ -51,12 +55,12 @@ func (s *Server) metrics(w http.ResponseWriter, org string) error {
 	}
 	t := s.store.totalsOf(org)
 	if s.cfg.bugs.Has(bugs.RunningCount) {
-		running = max(0, t.created-t.stopped-t.failed)
+		running = max(0, t.Created-t.Stopped-t.Failed)
 	}
 	writeJSON(w, http.StatusOK, map[string]any{
-		"boxes_created_total": t.created, "boxes_failed_total": t.failed, "boxes_stopped_total": t.stopped,
+		"boxes_created_total": t.Created, "boxes_failed_total": t.Failed, "boxes_stopped_total": t.Stopped,
 		"num_running_boxes":       running,
-		"total_commands_executed": t.execs, "total_exec_errors": t.execErrors,
+		"total_commands_executed": t.Execs, "total_exec_errors": t.ExecErrors,
 	})
 	return nil
 }

@@ -202,7 +202,8 @@ func TestAutostart_CloseEndsTheWait(t *testing.T) {
 	}()
 	g.eventually(id, "configured")
 	g.api.stop()
-	require.Equal(t, 500, (<-waiting).status)
+	_, answered := <-waiting
+	require.False(t, answered, "the box may start yet, after a restart")
 }
 
 func TestBug_AutostartStaleStatus(t *testing.T) {

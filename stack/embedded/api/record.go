@@ -100,6 +100,7 @@ const (
 // job is one piece of work for the runner. All fields but done are guarded by the store's mutex
 // until done is closed; from then on result, failure and lost do not change.
 type job struct {
+	seq   uint64 // order of the queue
 	id    string
 	kind  string
 	boxID string

@@ -85,6 +85,9 @@ func serve(ctx context.Context, in io.Reader, out io.Writer) error {
 	case <-ctx.Done():
 	case err := <-failed:
 		return fmt.Errorf("serve: %w", err)
+	case err := <-s.broken():
+		_ = hs.Close()
+		return err
 	}
 	log.Info("stopping")
 	s.stop() // releases what waits for a box

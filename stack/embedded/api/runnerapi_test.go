@@ -101,6 +101,34 @@ func TestQueue_JobsOfALostRunnerAreHandedOutAgain(t *testing.T) {
 	require.Len(t, jobs, 1, "a job whose answer could not be sent is not lost")
 }
 
+func TestPoll_AnotherInstanceGetsTheJobsOfTheFirst(t *testing.T) {
+	for _, bug := range []string{"", "restart-drops-job"} {
+		t.Run(bug, func(t *testing.T) {
+			g := newRig(t, withBug(bug))
+			g.runner.close()
+			poll := func(instance string) []jobJSON {
+				var got pollAnswer
+				require.NoError(t, g.runner.post(t.Context(), "/runner/jobs/poll", map[string]any{"runner_url": "http://r", "instance": instance, "wait_ms": 1, "max": 9}, &got))
+				return got.Jobs
+			}
+			r := admitted(t, g.api)
+			require.Len(t, poll("one"), 1)
+			require.Empty(t, poll("one"))
+			if bug != "" {
+				require.Empty(t, poll("two"), "nobody gets it any more")
+				return
+			}
+			again := poll("two")
+			require.Len(t, again, 1)
+			require.Equal(t, r.job.id, again[0].ID)
+			require.Empty(t, poll("two"))
+			_, ok := g.api.store.complete(r.job.id, "", "core")
+			require.True(t, ok)
+			require.Empty(t, poll("three"))
+		})
+	}
+}
+
 func TestPoll_WaitsForWorkAndEndsInTime(t *testing.T) {
 	g := newRig(t)
 	g.runner.close()

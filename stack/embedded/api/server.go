@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net/http"
@@ -48,20 +49,71 @@ func New(cfg Config, log *zap.Logger) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{cfg: set, log: log, store: newStore(set.serve), orgs: newOrganizations()}
+	if err := s.openData(); err != nil {
+		return nil, err
+	}
 	for _, k := range cfg.Keys {
-		s.orgs.open(k.Org, k.Key, set.BoxLimit)
+		s.orgs.add(k.Org, sha256.Sum256([]byte(k.Key)), set.BoxLimit)
 	}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.proxy = s.newProxy()
 	s.tasks.Go(s.sweepLoop)
+	if s.store.behind != nil {
+		s.tasks.Go(s.writeBehind)
+	}
 	return s, nil
 }
 
-// Close ends the background work and every request that waits for a box.
+// openData reads what the API before this one has left in the data directory, if there is to be one.
+func (s *Server) openData() error {
+	if s.cfg.bugs.Has(bugs.RestartForgetsStop) {
+		s.store.behind = map[string]*job{}
+	}
+	if s.cfg.DataDir == "" {
+		return nil
+	}
+	db, err := openDatabase(s.cfg.DataDir)
+	if err != nil {
+		return err
+	}
+	s.store.file, s.orgs.file = db, db
+	if err := errors.Join(s.store.load(), s.orgs.load()); err != nil {
+		return errors.Join(err, db.bolt.Close())
+	}
+	s.log.Info("records read", zap.Int("rows", len(s.store.rows)), zap.Int("jobs", len(s.store.jobs)))
+	return nil
+}
+
+func (s *Server) closeData() {
+	if s.store.file == nil {
+		return
+	}
+	var last sync.WaitGroup
+	last.Go(func() { // by itself, because it ends when nothing can be written
+		s.store.catchUp()
+		s.store.flush()
+	})
+	last.Wait()
+	if err := s.store.file.bolt.Close(); err != nil {
+		s.log.Error("database not closed", zap.Error(err))
+	}
+}
+
+// broken gives the reason when the records cannot be written any more: the process is to end. It is nil when
+// there are none to write.
+func (s *Server) broken() <-chan error {
+	if s.store.file == nil {
+		return nil
+	}
+	return s.store.file.failed
+}
+
+// Close ends the background work and every request that waits for a box. No request may come any more.
 func (s *Server) Close() {
 	s.stop()
 	s.local.killAll()
 	s.tasks.Wait()
+	s.closeData()
 	if t, ok := s.proxy.Transport.(*http.Transport); ok {
 		t.CloseIdleConnections()
 	}
@@ -86,12 +138,22 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, fmt.Errorf("handler panicked: %v", v))
 	}()
 	if err := s.route(w, r); err != nil {
+		if s.ending(err) {
+			panic(http.ErrAbortHandler)
+		}
 		if isUpgrade(r) && !s.cfg.serve {
 			s.refuseUpgrade(w, err)
 			return
 		}
 		s.fail(w, r, err)
 	}
+}
+
+// ending reports whether err is there only because the API ends. What was asked for may happen yet, after a
+// restart, so the caller gets no answer rather than a refusal.
+func (s *Server) ending(err error) bool {
+	var answer *apiError
+	return s.ctx.Err() != nil && !errors.As(err, &answer)
 }
 
 // route finds the handler. It is written out because a prefix may stand before every box route, and
@@ -111,7 +173,7 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) error {
 	}
 	switch {
 	case len(seg) == 1 && seg[0] == "health" && r.Method == http.MethodGet:
-		return s.health(w)
+		return s.health(w, r)
 	case seg[0] == "runner":
 		return s.routeRunner(w, r, seg[1:])
 	case seg[0] == "v1" && len(seg) > 1 && base == s.cfg.base+"/":

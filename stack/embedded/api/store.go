@@ -2,7 +2,6 @@ package api
 
 import (
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 )
@@ -11,12 +10,13 @@ import (
 const keepDestroyed = 10_000
 
 // store is the database of the API: rows, names, and the queue of jobs that belong to them. One
-// mutex makes each method a transaction. Every write of the API is in this file or store_sync.go.
+// mutex makes each method a transaction, which is written to the file before the method returns; see
+// store_file.go. Every write of the API is in this file, store_jobs.go or store_sync.go.
 type store struct {
 	lazy  bool // new boxes are not started
 	mu    sync.Mutex
 	epoch uint64
-	seq   uint64
+	seq   uint64             // of the last row or job
 	rows  map[string]*record // by id
 	names map[[2]string]string
 	gone  []string // ids of destroyed rows, oldest first
@@ -30,10 +30,16 @@ type store struct {
 	polled time.Time       // when it did
 
 	totals map[string]*totals // by organization
+
+	file    *database // nil = nothing outlives the process
+	unsaved unsaved
+	broken  bool            // the file does not have what is here
+	over    []*job          // completed in this transaction
+	behind  map[string]*job // seeded bug restart-forgets-stop: stops that are not written yet, by box; nil = off
 }
 
-// totals counts what happened to the boxes of an organization since the start.
-type totals struct{ created, failed, stopped, execs, execErrors int }
+// totals counts what happened to the boxes of an organization since the stack is there.
+type totals struct{ Created, Failed, Stopped, Execs, ExecErrors int }
 
 func newStore(lazy bool) *store {
 	return &store{
@@ -41,7 +47,7 @@ func newStore(lazy bool) *store {
 		epoch: uint64(time.Now().UnixMicro()), // greater than any a runner has heard of from an API before us
 		rows:  map[string]*record{}, names: map[[2]string]string{},
 		jobs: map[string]*job{}, busy: map[string]bool{}, wake: make(chan struct{}),
-		totals: map[string]*totals{},
+		totals: map[string]*totals{}, unsaved: newUnsaved(),
 	}
 }
 
@@ -54,8 +60,8 @@ type admission struct {
 // insert adds a row in state creating, together with its job, which is not in the queue yet.
 // It fails without a trace when the name is taken or the organization is full.
 func (s *store) insert(org string, sp spec, a admission) (record, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.enter()
+	defer s.end()
 	if a.uniqueName && sp.Name != "" {
 		if err := s.nameFree(org, sp.Name); err != nil {
 			return record{}, err
@@ -79,7 +85,7 @@ func (s *store) insert(org string, sp spec, a admission) (record, error) {
 	s.rows[id] = r
 	s.names[[2]string{org, sp.Name}] = id
 	s.attach(r, creating, createBox)
-	s.count(org).created++
+	s.count(org).Created++
 	return *r, nil
 }
 
@@ -107,8 +113,8 @@ func (s *store) roomFor(org string, limit int) error {
 // begin moves the row that was read as r to another state and queues the job that gets it there.
 // It fails with errModified when pending, state or desired state are not what they were.
 func (s *store) begin(r record, to, desired state, kind string) (record, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.enter()
+	defer s.end()
 	row := s.rows[r.id]
 	if row == nil || row.pending != r.pending || row.state != r.state || row.desired != r.desired {
 		return record{}, errModified
@@ -121,6 +127,10 @@ func (s *store) begin(r record, to, desired state, kind string) (record, error) 
 	if desired == destroyed {
 		s.freeName(row)
 	}
+	if s.behind != nil && kind == stopBox {
+		s.behind[row.id] = row.job
+		return *row, nil
+	}
 	s.enqueue(row.job)
 	return *row, nil
 }
@@ -128,8 +138,10 @@ func (s *store) begin(r record, to, desired state, kind string) (record, error) 
 // attach makes a new job the pending one of row.
 func (s *store) attach(row *record, to state, kind string) {
 	row.state, row.pending = to, true
-	row.job = &job{id: newID(20), kind: kind, boxID: row.id, spec: row.spec, done: make(chan struct{})}
+	s.seq++
+	row.job = &job{seq: s.seq, id: newID(20), kind: kind, boxID: row.id, spec: row.spec, done: make(chan struct{})}
 	s.jobs[row.job.id] = row.job
+	s.unsaved.jobs[row.job.id] = true
 	s.touch(row)
 }
 
@@ -137,6 +149,7 @@ func (s *store) attach(row *record, to state, kind string) {
 func (s *store) touch(row *record) {
 	s.epoch++
 	row.version, row.updated = s.epoch, time.Now().UTC()
+	s.unsaved.rows[row.id] = true
 }
 
 // freeName renames row, so that its name can be used again at once.
@@ -148,240 +161,52 @@ func (s *store) freeName(row *record) {
 	row.name = fmt.Sprintf("DESTROYED_%s_%s", row.name, row.id)
 }
 
-// release puts j into the queue.
-func (s *store) release(j *job) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.enqueue(j)
-}
-
-func (s *store) enqueue(j *job) {
-	s.ready = append(s.ready, j)
-	s.stir()
-}
-
-// stir wakes the polls that wait.
-func (s *store) stir() {
-	close(s.wake)
-	s.wake = make(chan struct{})
-}
-
-// take hands out up to n jobs to the runner at url, and a channel that is closed when asking again
-// may give more. Jobs in the hands of another owner are lost and handed out again.
-func (s *store) take(url, owner string, n int) ([]*job, uint64, <-chan struct{}) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.owner != owner {
-		s.reclaim(owner)
-	}
-	s.runner, s.owner, s.polled = url, owner, time.Now()
-	var taken []*job
-	rest := s.ready[:0:0]
-	for _, j := range s.ready {
-		if len(taken) == n || s.busy[j.boxID] {
-			rest = append(rest, j)
-			continue
-		}
-		s.busy[j.boxID], j.taker = true, owner
-		taken = append(taken, j)
-	}
-	s.ready = rest
-	return taken, s.epoch, s.wake
-}
-
-func (s *store) reclaim(owner string) {
-	var back []*job
-	for _, j := range s.jobs {
-		if j.taker != "" && j.taker != owner {
-			back = append(back, j)
-		}
-	}
-	s.giveBack(back)
-}
-
-// untake returns jobs whose runner did not get to hear of them.
-func (s *store) untake(jobs []*job) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.giveBack(jobs)
-}
-
-func (s *store) giveBack(jobs []*job) {
-	for _, j := range jobs {
-		if s.jobs[j.id] == nil {
-			continue // completed after all
-		}
-		j.taker = ""
-		delete(s.busy, j.boxID)
-	}
-	s.ready = append(slices.Clone(jobs), s.ready...)
-	s.stir()
-}
-
-// complete writes what a job brought about and reports the job; ok is false when there is no such
-// unfinished job. A job whose row has been taken away from it writes nothing.
-func (s *store) complete(id, failure, coreID string) (j *job, ok bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	j = s.jobs[id]
-	if j == nil {
-		return nil, false
-	}
-	delete(s.jobs, id)
-	s.ready = slices.DeleteFunc(s.ready, func(x *job) bool { return x == j })
-	delete(s.busy, j.boxID)
-	j.failure = failure
-	row := s.rows[j.boxID]
-	if row == nil || row.job != j {
-		j.lost = true
-	} else {
-		row.job, row.pending = nil, false
-		s.settle(row, j, coreID)
-		s.touch(row)
-	}
-	if row != nil {
-		j.result = *row
-	}
-	close(j.done)
-	s.stir()
-	return j, true
-}
-
-// settle is the state a row is in after j.
-func (s *store) settle(row *record, j *job, coreID string) {
-	ok := j.failure == ""
-	switch {
-	case j.kind == createBox && ok:
-		row.state, row.coreID = started, coreID
-		if s.lazy {
-			row.state = configured
-		}
-	case j.kind == createBox: // a refused create leaves no row
-		row.desired = destroyed
-		s.count(row.org).failed++
-		s.freeName(row)
-		s.bury(row)
-	case j.kind == startBox && ok:
-		row.state = started
-	case j.kind == startBox:
-		row.state = failed
-	case j.kind == stopBox && ok:
-		row.state = stopped
-		s.count(row.org).stopped++
-	case j.kind == stopBox: // it still runs, and the caller may try again
-		row.state, row.desired = started, started
-	case j.kind == destroyBox && ok:
-		s.bury(row)
-	case j.kind == destroyBox: // never give up a box that was deleted: its job comes back
-		row.pending = true
-	}
-}
-
-func (s *store) bury(row *record) {
-	row.state = destroyed
-	s.gone = append(s.gone, row.id)
-	for len(s.gone) > keepDestroyed {
-		if old := s.rows[s.gone[0]]; old != nil && old.state == destroyed {
-			delete(s.rows, old.id)
-		}
-		s.gone = s.gone[1:]
-	}
-}
-
-// again queues a destroy that failed once more.
-func (s *store) again(r record) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	row := s.rows[r.id]
-	if row == nil || row.state != destroying || row.job != nil {
-		return
-	}
-	s.attach(row, destroying, destroyBox)
-	s.enqueue(row.job)
-}
-
 // markFailed is used for a row whose create is refused after the fact.
 func (s *store) markFailed(r record) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.enter()
+	defer s.end()
 	row := s.rows[r.id]
 	if row == nil || row.job == nil {
 		return
 	}
-	delete(s.jobs, row.job.id)
+	s.drop(row.job)
 	row.job, row.pending, row.state = nil, false, failed
 	s.touch(row)
 }
 
-// active notes that the owner works with a box.
+// active notes that the owner works with a box. It is not worth a transaction: it is written with the next
+// one, or when the sweep comes round.
 func (s *store) active(id string) {
-	s.mu.Lock()
+	s.enter()
 	defer s.mu.Unlock()
 	if row := s.rows[id]; row != nil {
 		row.active = time.Now().UTC()
+		s.unsaved.rows[id] = true
 	}
-}
-
-// claim is one line of a sync report: the box was in this state when the runner looked.
-type claim struct {
-	ID    string `json:"id"`
-	State string `json:"state"`
-}
-
-// trust says which claims of a report may be applied besides those that are safe.
-type trust struct {
-	changed bool // also to rows that changed after the report was begun, or are changing
-	wanted  bool // not to rows that the report says run although they are to be stopped
-	removed bool // also to rows that are to be destroyed
-}
-
-// correct applies a claim of a report that was begun at epoch to the row it speaks of and reports
-// whether that changed it.
-func (s *store) correct(epoch uint64, c claim, t trust) (after record, changed bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	row := s.rows[c.ID]
-	to, known := map[string]state{"running": started, "stopped": stopped}[c.State]
-	if row == nil || !known || row.state == to || row.state == failed || row.state == creating {
-		return record{}, false
-	}
-	if row.state == configured && to == stopped {
-		return record{}, false // the runner does not tell them apart
-	}
-	if t.wanted && to == started && row.desired == stopped {
-		return record{}, false
-	}
-	if row.desired == destroyed {
-		if !t.removed {
-			return record{}, false
-		}
-	} else if !t.changed && (row.pending || row.version > epoch) {
-		return record{}, false
-	}
-	row.state, row.desired, row.pending, row.job = to, to, false, nil
-	s.touch(row)
-	return *row, true
 }
 
 // countExec counts an exec that the runner has answered.
 func (s *store) countExec(org string, started bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.enter()
+	defer s.end()
 	if started {
-		s.count(org).execs++
+		s.count(org).Execs++
 	} else {
-		s.count(org).execErrors++
+		s.count(org).ExecErrors++
 	}
 }
 
 // forgetTotals drops the counts of an organization that is closed.
 func (s *store) forgetTotals(org string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.enter()
+	defer s.end()
 	delete(s.totals, org)
+	s.unsaved.totals[org] = true
 }
 
+// count returns the totals of org, to be changed.
 func (s *store) count(org string) *totals {
+	s.unsaved.totals[org] = true
 	if s.totals[org] == nil {
 		s.totals[org] = &totals{}
 	}

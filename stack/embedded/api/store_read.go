@@ -8,7 +8,7 @@ import (
 
 // find returns the visible row of org with this id or, failing that, this name.
 func (s *store) find(org, ref string) (record, bool) {
-	s.mu.Lock()
+	s.enter()
 	defer s.mu.Unlock()
 	if r := s.rows[ref]; r != nil && r.org == org && r.visible() {
 		return *r, true
@@ -24,7 +24,7 @@ func (s *store) findAny(org, ref string) (record, bool) {
 	if r, ok := s.find(org, ref); ok {
 		return r, true
 	}
-	s.mu.Lock()
+	s.enter()
 	defer s.mu.Unlock()
 	if r := s.rows[ref]; r != nil && r.org == org {
 		return *r, true
@@ -37,7 +37,7 @@ func (s *store) findAnywhere(org, ref string) (record, bool) {
 	if r, ok := s.find(org, ref); ok {
 		return r, true
 	}
-	s.mu.Lock()
+	s.enter()
 	defer s.mu.Unlock()
 	if r := s.rows[ref]; r != nil && r.visible() {
 		return *r, true
@@ -47,7 +47,7 @@ func (s *store) findAnywhere(org, ref string) (record, bool) {
 
 // list returns the visible rows of org in the order of their creation; org "" is every organization.
 func (s *store) list(org string) []record {
-	s.mu.Lock()
+	s.enter()
 	defer s.mu.Unlock()
 	var out []record
 	for _, r := range s.rows {
@@ -61,7 +61,7 @@ func (s *store) list(org string) []record {
 
 // admissible reports, as of now, whether insert would take sp.
 func (s *store) admissible(org string, sp spec, a admission) error {
-	s.mu.Lock()
+	s.enter()
 	defer s.mu.Unlock()
 	if a.uniqueName {
 		if err := s.nameFree(org, sp.Name); err != nil {
@@ -76,7 +76,7 @@ func (s *store) admissible(org string, sp spec, a admission) error {
 
 // pendingJob returns the unfinished job of a box.
 func (s *store) pendingJob(id string) *job {
-	s.mu.Lock()
+	s.enter()
 	defer s.mu.Unlock()
 	if row := s.rows[id]; row != nil {
 		return row.job
@@ -86,13 +86,13 @@ func (s *store) pendingJob(id string) *job {
 
 // runnerURL returns the address of the runner and whether it polled within the last age.
 func (s *store) runnerURL(age time.Duration) (string, bool) {
-	s.mu.Lock()
+	s.enter()
 	defer s.mu.Unlock()
 	return s.runner, s.runner != "" && time.Since(s.polled) < age
 }
 
 func (s *store) totalsOf(org string) totals {
-	s.mu.Lock()
+	s.enter()
 	defer s.mu.Unlock()
 	if t := s.totals[org]; t != nil {
 		return *t
@@ -102,7 +102,7 @@ func (s *store) totalsOf(org string) totals {
 
 // now is the current epoch.
 func (s *store) now() uint64 {
-	s.mu.Lock()
+	s.enter()
 	defer s.mu.Unlock()
 	return s.epoch
 }

@@ -16,6 +16,7 @@ func (s *Server) sweepLoop() {
 		select {
 		case now := <-tick.C:
 			s.sweep(now)
+			s.store.flush()
 		case <-s.ctx.Done():
 			return
 		}

@@ -23,7 +23,15 @@ type fakeAPI struct {
 	echoed    []int64 // epochs of the reports
 	polls     int
 	runnerURL string
+	polledBy  string
 	failNext  int // answer so many completions with 503
+}
+
+// instance is what the runner that polled last calls itself.
+func (f *fakeAPI) instance() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.polledBy
 }
 
 type completion struct {
@@ -52,12 +60,13 @@ func newFakeAPI(t *testing.T) *fakeAPI {
 func (f *fakeAPI) poll(w http.ResponseWriter, r *http.Request) {
 	var in struct {
 		RunnerURL string `json:"runner_url"`
+		Instance  string `json:"instance"`
 		WaitMS    int    `json:"wait_ms"`
 		Max       int    `json:"max"`
 	}
 	_ = json.NewDecoder(r.Body).Decode(&in)
 	f.mu.Lock()
-	f.runnerURL = in.RunnerURL
+	f.runnerURL, f.polledBy = in.RunnerURL, in.Instance
 	f.polls++
 	if len(f.jobs) == 0 {
 		wake := f.wake

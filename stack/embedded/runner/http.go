@@ -20,7 +20,10 @@ const maxBody = 8 << 20
 func (r *Runner) routes() http.Handler {
 	const exec = "/v1/boxes/{box}/executions/{exec}"
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, req *http.Request) {
+		if req.URL.Query().Get("flush") == "1" { // what the log has not taken yet is sent first
+			_ = r.log.Sync() // it waits for a moment only
+		}
 		writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
 	})
 	for pattern, h := range map[string]func(http.ResponseWriter, *http.Request) error{

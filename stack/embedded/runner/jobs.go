@@ -22,18 +22,37 @@ type jobQueue struct {
 	mu      sync.Mutex
 	pending map[string][]job // by box; present while a worker has the box
 	known   map[string]bool  // ids of jobs that are queued or in progress
+	done    map[string]ending
+	doneIDs []string // keys of done, oldest first
 }
+
+// ending is how a job went.
+type ending struct {
+	coreID string
+	err    error
+}
+
+// keepDone bounds how many jobs that are done are remembered. One can come again only while its completion
+// is on its way, so few are needed.
+const keepDone = 4096
 
 func newJobQueue(r *Runner) *jobQueue {
-	return &jobQueue{r: r, pending: map[string][]job{}, known: map[string]bool{}}
+	return &jobQueue{r: r, pending: map[string][]job{}, known: map[string]bool{}, done: map[string]ending{}}
 }
 
-// add takes a job. One that is already here, because an answer of the API was lost on its way and
-// the job was handed out again, is not done twice.
+// add takes a job. The API hands a job out again when it cannot know whether we have it: its answer was
+// lost on its way, or it was restarted. One that is already here is not done twice; of one that is done
+// the API is told again.
 func (q *jobQueue) add(j job) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.known[j.ID] {
+	e, done := q.done[j.ID]
+	switch {
+	case j.Type == "CREATE_BOX" && q.r.cfg.bugs.Has(bugs.ReplayDoublesCreate):
+	case q.known[j.ID]:
+		return
+	case done:
+		q.repeat(j.ID, e)
 		return
 	}
 	q.known[j.ID] = true
@@ -58,12 +77,39 @@ func (q *jobQueue) work(box string) {
 		q.pending[box] = jobs[1:]
 		q.mu.Unlock()
 
-		q.r.perform(j)
+		e := q.r.perform(j)
 
 		q.mu.Lock()
-		delete(q.known, j.ID)
+		q.finish(j.ID, e)
 		q.mu.Unlock()
 	}
+}
+
+// finish remembers a job that is done. The caller holds the mutex.
+func (q *jobQueue) finish(id string, e ending) {
+	delete(q.known, id)
+	if _, again := q.done[id]; !again {
+		q.doneIDs = append(q.doneIDs, id)
+	}
+	q.done[id] = e
+	if len(q.doneIDs) > keepDone {
+		delete(q.done, q.doneIDs[0])
+		q.doneIDs = q.doneIDs[1:]
+	}
+}
+
+// repeat tells the API once more how a job went. The caller holds the mutex.
+func (q *jobQueue) repeat(id string, e ending) {
+	if q.r.cfg.bugs.Has(bugs.CallbackLost) {
+		return
+	}
+	q.known[id] = true
+	q.wg.Go(func() {
+		q.r.tell(id, e)
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		delete(q.known, id)
+	})
 }
 
 // wait returns when no job is in progress.
@@ -107,7 +153,7 @@ func pause(ctx context.Context, d time.Duration) {
 
 // perform does a job and tells the API how it went. The log lines are what a reader of the journal
 // tells the way of a request by; each is written before the API can know.
-func (r *Runner) perform(j job) {
+func (r *Runner) perform(j job) ending {
 	log := r.log.With(zap.String("job_id", j.ID), zap.String("job_type", j.Type),
 		zap.String("resource_type", "box"), zap.String("resource_id", j.ResourceID))
 	log.Info("Executing job")
@@ -117,14 +163,21 @@ func (r *Runner) perform(j job) {
 	} else {
 		log.Info("Job completed successfully")
 	}
-	// A completion that is lost leaves the box in between for ever, so it is sent until it arrives.
+	e := ending{coreID, err}
+	r.tell(j.ID, e)
+	return e
+}
+
+// tell tells the API how a job went. A completion that is lost leaves the box in between for ever, so it is
+// sent until it arrives.
+func (r *Runner) tell(id string, e ending) {
 	for delay := firstRetry; ; delay = min(2*delay, lastRetry) {
-		sent := r.api.complete(r.working, j.ID, coreID, err)
-		if sent == nil || r.working.Err() != nil {
+		sent := r.api.complete(r.working, id, e.coreID, e.err)
+		if sent == nil || r.working.Err() != nil || r.cfg.bugs.Has(bugs.CallbackLost) {
 			return
 		}
 		if final(sent) {
-			log.Warn("completion refused", zap.Error(sent))
+			r.log.Warn("completion refused", zap.String("job_id", id), zap.Error(sent))
 			return
 		}
 		pause(r.working, delay)
@@ -162,7 +215,7 @@ func (r *Runner) do(j job) (coreID string, err error) {
 // createBox makes a box and, unless it is a lazy one, starts it. A box that is already there is the
 // answer to a job that was repeated; if its init has died with an earlier runner it is started again.
 func (r *Runner) createBox(id string, p payload) (string, error) {
-	if b, err := r.box(id); err == nil {
+	if b, err := r.box(id); err == nil && !r.doubled(b) {
 		if p.Lazy {
 			return b.coreID, nil
 		}

@@ -79,8 +79,8 @@ func Start(cfg Config) (*Runner, error) {
 	}
 	r.api = newAPIClient(set, "http://"+r.Addr())
 	r.jobs = newJobQueue(r)
-	r.serve()
 	r.startWork()
+	r.serve() // at last: callers may be there already
 	r.log.Info("runner started", zap.String("addr", r.Addr()), zap.String("bugs", set.bugs.String()))
 	return r, nil
 }

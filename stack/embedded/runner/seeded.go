@@ -29,6 +29,18 @@ func (r *Runner) admit(b *box) (*boxRun, error) {
 	return b.admit()
 }
 
+// doubled reports whether replay-doubles-create lets another box take the place of b. What runs in b is
+// forgotten.
+func (r *Runner) doubled(b *box) bool {
+	if !r.cfg.bugs.Has(bugs.ReplayDoublesCreate) {
+		return false
+	}
+	if run := b.current(); run != nil {
+		r.forget(run)
+	}
+	return true
+}
+
 // scratch is the pool of output-bleed: buffers that are handed on and given back at once.
 var scratch = sync.Pool{New: func() any { b := make([]byte, 32<<10); return &b }}
 

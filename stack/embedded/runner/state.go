@@ -72,19 +72,18 @@ func (r *Runner) adoptAll() error {
 	if err != nil {
 		return fmt.Errorf("look for boxes: %w", err)
 	}
-	errs := make([]error, len(entries))
 	var wg sync.WaitGroup
-	for i, e := range entries {
-		wg.Go(func() { errs[i] = r.adopt(filepath.Join(r.boxesDir(), e.Name())) })
+	for _, e := range entries {
+		wg.Go(func() { r.adopt(filepath.Join(r.boxesDir(), e.Name())) })
 	}
 	wg.Wait()
-	return errors.Join(errs...)
+	return nil
 }
 
 // adopt takes over the box in dir: it runs if its init answers, and is stopped if not. What is there of a
 // box that was never complete is removed. Executions of the earlier runner are unknown from now on, though
 // their processes go on.
-func (r *Runner) adopt(dir string) error {
+func (r *Runner) adopt(dir string) {
 	ctx, cancel := context.WithTimeout(r.ctx, adoptTimeout)
 	defer cancel()
 	sb, err := sandbox.Adopt(ctx, dir)
@@ -93,15 +92,14 @@ func (r *Runner) adopt(dir string) error {
 	}
 	b, err := loadBox(dir)
 	if err != nil {
+		var killed error
 		if sb != nil {
-			err = sb.Kill()
-		} else {
-			err = nil
+			killed = sb.Kill()
 		}
-		if err = errors.Join(err, removeAll(dir)); err != nil {
-			return fmt.Errorf("remove unfinished box: %w", err)
+		if err := errors.Join(killed, removeAll(dir)); err != nil {
+			r.log.Error("cannot remove unfinished box", zap.String("dir", dir), zap.Error(err))
 		}
-		return nil
+		return
 	}
 	state := "stopped"
 	switch {
@@ -115,5 +113,4 @@ func (r *Runner) adopt(dir string) error {
 	}
 	r.addBox(b)
 	r.log.Info("adopted box", zap.String("id", b.coreID), zap.String("name", b.id), zap.String("state", state))
-	return nil
 }

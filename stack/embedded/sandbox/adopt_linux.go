@@ -19,7 +19,8 @@ const doorName = "init.sock"
 
 // Adopt takes over the running box of dir, which was started with Linger and whose caller is gone. Execs of
 // that caller go on, but nobody hears of them any more; Kill ends them, too. ErrGone says that no box
-// runs there. ctx bounds the wait for the box's answer, which does not come while its caller lives.
+// runs there, and none is about to: one whose caller died before it was up has ended. ctx bounds the wait for
+// the box's answer, which does not come while its caller lives.
 func Adopt(ctx context.Context, dir string) (*Box, error) {
 	conn, err := knock(dir)
 	if err != nil {
@@ -29,22 +30,10 @@ func Adopt(ctx context.Context, dir string) (*Box, error) {
 		conn: conn, calls: map[uint64]*call{}, procs: map[uint64]*Process{},
 		readDone: make(chan struct{}), gone: make(chan struct{}),
 	}
-	init, err := peerOf(conn)
-	if err != nil {
+	if err := b.takeOver(ctx); err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("adopt box: %w", err)
 	}
-	r, err := b.greet(ctx, request{Op: opAdopt})
-	if err != nil {
-		conn.Close()
-		init.file.Close()
-		if !errors.Is(err, context.Cause(ctx)) {
-			err = ErrGone // it ended meanwhile
-		}
-		return nil, fmt.Errorf("adopt box: %w", err)
-	}
-	// It has answered after its process was looked up, so that was the right one.
-	b.init, b.mode, b.token, b.seq = init, r.Mode, r.Mark, r.Last
 	go b.read()
 	go b.wait()
 	return b, nil
@@ -60,8 +49,11 @@ func doorPath(dir string, f func(path string) error) error {
 	return f("/proc/self/fd/" + strconv.Itoa(int(d.Fd())) + "/" + doorName)
 }
 
-// bindDoor returns the socket of a new door. The init itself must begin to listen: then that is the process
-// which a caller sees at the other end.
+// doorQueue is how many callers may wait at the door of a box.
+const doorQueue = 8
+
+// bindDoor returns the socket of a new door. Only the init keeps it, so from the first moment on whoever
+// knocks hears of the init, or of its end.
 func bindDoor(dir string) (*os.File, error) {
 	if err := os.Remove(filepath.Join(dir, doorName)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("remove old socket of box: %w", err)
@@ -71,6 +63,9 @@ func bindDoor(dir string) (*os.File, error) {
 		return nil, fmt.Errorf("open socket of box: %w", err)
 	}
 	err = doorPath(dir, func(path string) error { return unix.Bind(fd, &unix.SockaddrUnix{Name: path}) })
+	if err == nil {
+		err = unix.Listen(fd, doorQueue)
+	}
 	if err != nil {
 		unix.Close(fd)
 		return nil, fmt.Errorf("bind socket of box: %w", err)
@@ -100,26 +95,60 @@ func knock(dir string) (callerConn, error) {
 	return callerConn{c.(*net.UnixConn)}, nil
 }
 
-// peerOf returns the process that listens at the other end of c.
-func peerOf(c callerConn) (otherInit, error) {
+// takeOver introduces a new caller to the init and finds out which process that is.
+func (b *Box) takeOver(ctx context.Context) error {
+	if err := passCredentials(b.conn); err != nil {
+		return err
+	}
+	// The sender of an answer is known by its process id, which may be somebody else's by the time it is looked
+	// up. If it answers once more after that, it was not.
+	r, err := b.hello(ctx)
+	if err != nil {
+		return err
+	}
+	init, err := openInit(r.sender)
+	if err != nil {
+		return err
+	}
+	if r, err = b.hello(ctx); err != nil {
+		init.file.Close()
+		return err
+	}
+	b.init, b.mode, b.token, b.seq = init, r.Mode, r.Mark, r.Last
+	return nil
+}
+
+func (b *Box) hello(ctx context.Context) (reply, error) {
+	r, err := b.greet(ctx, request{Op: opAdopt})
+	if err != nil && ctx.Err() == nil {
+		err = ErrGone // it ended meanwhile
+	}
+	return r, err
+}
+
+// passCredentials has every packet that c receives tell who sent it.
+func passCredentials(c callerConn) error {
 	raw, err := c.SyscallConn()
 	if err != nil {
-		return otherInit{}, err
+		return err
 	}
-	var cred *unix.Ucred
-	var credErr error
-	err = raw.Control(func(fd uintptr) { cred, credErr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) })
-	if err = errors.Join(err, credErr); err != nil {
-		return otherInit{}, fmt.Errorf("find init: %w", err)
+	var setErr error
+	err = raw.Control(func(fd uintptr) { setErr = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_PASSCRED, 1) })
+	if err = errors.Join(err, setErr); err != nil {
+		return fmt.Errorf("ask for credentials: %w", err)
 	}
-	fd, err := unix.PidfdOpen(int(cred.Pid), unix.PIDFD_NONBLOCK)
+	return nil
+}
+
+func openInit(pid int) (otherInit, error) {
+	fd, err := unix.PidfdOpen(pid, unix.PIDFD_NONBLOCK)
 	if errors.Is(err, unix.ESRCH) {
 		return otherInit{}, ErrGone
 	}
 	if err != nil {
-		return otherInit{}, fmt.Errorf("find init %d: %w", cred.Pid, err)
+		return otherInit{}, fmt.Errorf("find init %d: %w", pid, err)
 	}
-	return otherInit{id: int(cred.Pid), file: os.NewFile(uintptr(fd), "init")}, nil
+	return otherInit{id: pid, file: os.NewFile(uintptr(fd), "init")}, nil
 }
 
 // initProcess is the process of an init.

@@ -120,11 +120,6 @@ func (in *boxInit) setUp(r request) error {
 	for _, e := range r.Env {
 		in.env = append(in.env, string(e))
 	}
-	if in.door > 0 {
-		if err := unix.Listen(in.door, doorQueue); err != nil {
-			return fmt.Errorf("listen for callers: %w", err)
-		}
-	}
 	unix.Umask(0o022)
 	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
 		return fmt.Errorf("limit core size: %w", err)

@@ -7,9 +7,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// doorQueue is how many callers may wait at the door of a box.
-const doorQueue = 8
-
 // waited is what either has found.
 type waited int
 

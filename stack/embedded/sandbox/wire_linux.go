@@ -85,6 +85,8 @@ type reply struct {
 	Last uint64 `json:"last,omitempty"`
 	Mode Mode   `json:"mode,omitempty"`
 	Mark string `json:"mark,omitempty"`
+
+	sender int // process id, when the connection passes credentials
 }
 
 // pack encodes v as a packet. The descriptor it returns, if not nil, must travel last and be closed
@@ -148,6 +150,20 @@ func rightsOf(oob []byte) []int {
 	return fds
 }
 
+// senderOf returns the process id in the control data of a packet, 0 if there is none.
+func senderOf(oob []byte) int {
+	msgs, err := unix.ParseSocketControlMessage(oob)
+	if err != nil {
+		return 0
+	}
+	for i := range msgs {
+		if cred, err := unix.ParseUnixCredentials(&msgs[i]); err == nil {
+			return int(cred.Pid)
+		}
+	}
+	return 0
+}
+
 // rights is the control data that carries fds; none for none.
 func rights(fds []int, extra *os.File) []byte {
 	if extra != nil {
@@ -205,12 +221,13 @@ func (c callerConn) send(r request, fds []int) error {
 
 func (c callerConn) receive(buf []byte) (reply, []int, error) {
 	var r reply
-	oob := make([]byte, unix.CmsgSpace(4*maxFDs))
+	oob := make([]byte, unix.CmsgSpace(4*maxFDs)+unix.CmsgSpace(unix.SizeofUcred))
 	n, oobn, _, _, err := c.ReadMsgUnix(buf, oob)
 	if err != nil {
 		return r, nil, err
 	}
 	fds, err := unpack(buf[:n], rightsOf(oob[:oobn]), &r)
+	r.sender = senderOf(oob[:oobn])
 	return r, fds, err
 }
 
