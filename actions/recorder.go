@@ -1,6 +1,7 @@
 package actions
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -20,20 +21,42 @@ type Recorder struct {
 	calls []model.Call
 
 	faults []model.Fault
-	broken []error // faults that could not be done or mended
+	broken []error         // faults that could not be done or mended
+	down   []chan struct{} // of faults during which nobody can be asked; closed when they are mended
 }
 
 // Fault records that a fault begins, and returns what records its end: err is what went wrong with
 // breaking or mending, which is the harness's fault and not the stack's.
 func (r *Recorder) Fault(step int, name string, excuse model.Excuse) (mended func(err error)) {
 	f := model.Fault{Step: step, Name: name, From: r.Now(), Excuse: excuse}
+	over := make(chan struct{})
+	if excuse.Down {
+		r.mu.Lock()
+		r.down = append(r.down, over)
+		r.mu.Unlock()
+	}
 	return func(err error) {
+		close(over)
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		f.To = r.Now()
 		r.faults = append(r.faults, f)
 		if err != nil {
 			r.broken = append(r.broken, fmt.Errorf("%s: %w", name, err))
+		}
+	}
+}
+
+// AwaitUp returns when somebody can be asked again, or when ctx ends.
+func (r *Recorder) AwaitUp(ctx context.Context) {
+	r.mu.Lock()
+	down := slices.Clone(r.down)
+	r.mu.Unlock()
+	for _, over := range down {
+		select {
+		case <-over:
+		case <-ctx.Done():
+			return
 		}
 	}
 }

@@ -28,6 +28,8 @@ type Excuse struct {
 	// Log: what the runner did for calls that were under way may lack its line in the log, or be done
 	// and logged once more.
 	Log bool `json:"log,omitempty"`
+	// Down: nobody can be asked anything meanwhile, so clients begin nothing new until it is mended.
+	Down bool `json:"down,omitempty"`
 	// Reach is how long after it was mended the fault still excuses answers and sessions: connections of
 	// before are found to be dead only when they are used.
 	Reach time.Duration `json:"reach,omitempty"`
@@ -41,9 +43,10 @@ var unreachable = []int{502, 503, 504}
 func (f *Fault) meets(from, to int64) bool { return from <= f.To+int64(f.Excuse.Reach) && to >= f.From }
 
 // Excused returns the history as its promises are to be judged: what a fault excuses in the answer to
-// a call is not known. Without faults it is the history itself.
+// a call is not known, nor what became of a session whose connection was cut as it began. Without
+// faults and cuts it is the history itself.
 func (h *History) Excused() *History {
-	if len(h.Meta.Faults) == 0 {
+	if len(h.Meta.Faults)+len(h.Meta.Messages) == 0 {
 		return h
 	}
 	out := *h
@@ -53,6 +56,11 @@ func (h *History) Excused() *History {
 		for k := range h.Meta.Faults {
 			if f := &h.Meta.Faults[k]; f.meets(c.Invoke, c.Return) {
 				c.excuse(f)
+			}
+		}
+		for k := range h.Meta.Messages {
+			if m := &h.Meta.Messages[k]; m.Cuts(c) && c.Outcome == Unknown {
+				c.Excused = m.What
 			}
 		}
 	}

@@ -45,6 +45,16 @@ func TestExcused_CutsOpenSessionsOnly(t *testing.T) {
 	require.False(t, open.Cut, "the history itself stays as it is")
 }
 
+func TestExcused_AHandshakeWhoseConnectionWasCut(t *testing.T) {
+	h := &model.History{Meta: model.Meta{Messages: []model.Message{{Step: 2, What: model.CutFrame, At: 100}, {Step: 3, What: model.HoldRequest, At: 100}}}, Calls: []model.Call{
+		{Step: 2, Op: model.OpAttach, Invoke: 90, Return: 110, Outcome: model.Unknown}, {Step: 2, Op: model.OpExec, Invoke: 90, Return: 110, Outcome: model.Unknown},
+		{Step: 2, Op: model.OpAttach, Invoke: 101, Return: 110, Outcome: model.Unknown}, {Step: 3, Op: model.OpAttach, Invoke: 90, Return: 110, Outcome: model.Unknown},
+	}}
+	for i, c := range h.Excused().Calls {
+		require.Equal(t, i == 0, c.Excused != "", "call %d", i)
+	}
+}
+
 func TestForgets_OnlyWhatWasStartedBefore(t *testing.T) {
 	h := &model.History{Meta: model.Meta{Faults: []model.Fault{{From: 100, To: 200, Excuse: model.Excuse{Execs: true}}}}}
 	require.NotNil(t, h.Forgets(&model.Call{Invoke: 50}, 150))

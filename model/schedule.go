@@ -140,3 +140,8 @@ type Message struct {
 	At   int64  `json:"at"`            // nanoseconds since the run began
 	For  int64  `json:"for,omitempty"` // how long it was held, nanoseconds
 }
+
+// Cuts reports whether the connection of attach session c was cut.
+func (m *Message) Cuts(c *Call) bool {
+	return (m.What == CutFrame || m.What == HalfClose) && c.Op == OpAttach && c.Step == m.Step && c.Invoke <= m.At && m.At <= c.Return
+}

@@ -138,11 +138,8 @@ func (r *run) heal(ctx context.Context) ([]model.Fault, error) {
 // markCut notes which sessions ended because the plan cut their connection on the way.
 func markCut(h *model.History) {
 	for _, m := range h.Meta.Messages {
-		if m.What != model.CutFrame && m.What != model.HalfClose {
-			continue
-		}
 		for i := range h.Calls {
-			if c := &h.Calls[i]; c.Step == m.Step && c.Attach != nil && c.Invoke <= m.At && m.At <= c.Return && c.Attach.Close == 0 {
+			if c := &h.Calls[i]; m.Cuts(c) && c.Attach != nil && c.Attach.Close == 0 {
 				c.Attach.Cut, c.Attach.TimedOut = true, false
 			}
 		}
@@ -197,6 +194,9 @@ func (r *run) client(ctx context.Context, name string) {
 		}
 		if actions.Pause(ctx, s.Gap) {
 			action, _ := r.engine.lookup(s.Action)
+			if !action.Spec().Fault {
+				r.rec.AwaitUp(ctx)
+			}
 			env := r.env(i, name)
 			env.GiveUp = s.Args.Duration("giveup")
 			action.Perform(ctx, env, s)

@@ -83,7 +83,7 @@ func (f fault) Perform(ctx context.Context, env *actions.Env, s model.Step) {
 // What the loss of a part excuses.
 var (
 	// lostAPI: connections to it end, and that is all: what it knows it still knows when it is back.
-	lostAPI = model.Excuse{Answers: true, Sessions: true, Reach: 2 * time.Second}
+	lostAPI = model.Excuse{Answers: true, Sessions: true, Down: true, Reach: 2 * time.Second}
 	// lostRunner: the same, and it forgets its executions and counts its boxes' work anew (#893).
 	lostRunner = model.Excuse{Answers: true, Sessions: true, Execs: true, Counters: true, Reach: 2 * time.Second}
 	// killedRunner: it may also have been about to log what it had just done.
