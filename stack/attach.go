@@ -45,11 +45,11 @@ func (c *Client) Attach(ctx context.Context, box, exec string, opt AttachOptions
 	if c.tag != "" {
 		header.Set(TagHeader, c.tag)
 	}
-	// A handshake is a GET, which the transport sends again when a kept connection turns out dead; a
-	// repeat may find its own first try attached.
+	// A handshake is a GET, which the transport sends again when a kept connection turns out dead, and a
+	// repeat may find its own first try attached: so it gets a connection of its own.
 	var conns atomic.Int32
 	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { conns.Add(1) }})
-	hc, wake := c.http, func() {}
+	hc, wake := c.fresh, func() {}
 	if opt.Slow > 0 {
 		hc, wake = lazyHTTP()
 		defer hc.CloseIdleConnections()

@@ -38,6 +38,7 @@ type Client struct {
 	endpoint Endpoint
 	rest     *resty.Client
 	http     *http.Client
+	fresh    *http.Client // with a new connection for each request
 	tag      string // value of TagHeader, "" for none
 }
 
@@ -50,7 +51,8 @@ func New(ep Endpoint) *Client {
 	transport := &http.Transport{DialContext: dialer.DialContext, MaxIdleConnsPerHost: 256, IdleConnTimeout: 90 * time.Second}
 	hc := &http.Client{Transport: transport, CheckRedirect: noRedirect}
 	rest := resty.NewWithClient(hc).SetRetryCount(0).SetDisableWarn(true).SetLogger(silent{})
-	return &Client{endpoint: ep, rest: rest, http: hc}
+	fresh := &http.Client{Transport: &http.Transport{DialContext: dialer.DialContext, DisableKeepAlives: true}, CheckRedirect: noRedirect}
+	return &Client{endpoint: ep, rest: rest, http: hc, fresh: fresh}
 }
 
 func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
