@@ -6,7 +6,11 @@
 // when its standard input does. So a stack survives Ctrl-C at the caller's terminal long enough to
 // be put away, and does not survive a caller that is killed: the keeper then stops everything and
 // removes the directory. If the keeper itself is killed, the API and the runner end by the same
-// means, and the runner takes its boxes along.
+// means, and the boxes because their lifeline, a pipe of which the keeper has the other end, is cut. The kernel
+// wakes parts that are frozen then.
+//
+// Stack.Control breaks parts and mends them. The keeper holds what must outlive them: the ports, the socket of
+// journald, the lifeline, and the inits of boxes whose runner is dead, which become its children.
 //
 // A program that calls Start must call child.Dispatch first thing in main, and a test in TestMain:
 // all these processes are the program itself, started again.

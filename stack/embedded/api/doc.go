@@ -21,13 +21,22 @@
 // A poll is answered at once when there is work, else after wait_ms. A box has at most one job in
 // progress; jobs of one box are handed out in order, jobs of different boxes at the same time. A job
 // that was handed out is offered again only when its runner is replaced by another: one at another address
-// or with another instance, which is new in every process.
+// or with another instance, which is new in every process; or when the API was restarted, which cannot
+// know what its last words were. So the runner does not do again what it has or has done, and repeats the
+// completion of what it has done.
 //
 // A sync report is a claim about the past, so it needs a time. The API's clock for this purpose is
 // the epoch: a number that grows with every change of a record and comes with every answer above.
 // The runner echoes the greatest epoch it had seen before it began to look at its boxes, and the
 // API disregards what the report says about a record that changed after that epoch, is in the
 // middle of a change, or is to be destroyed. A box that is not in the report is left alone.
+//
+// # Restarts
+//
+// With Config.DataDir the records, the unfinished jobs, the organizations that were opened and the counts are
+// in a file, and what is answered is written first. An API that is started there again, after any end of
+// the one before, goes on with all that was under way. A caller that waited for it meanwhile has its
+// connection cut: what it asked for may happen yet. Without a directory everything is in memory only.
 //
 // # Organizations
 //

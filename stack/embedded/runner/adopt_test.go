@@ -32,7 +32,7 @@ func (p *process) with(other *process) *process {
 	return p
 }
 
-func adoptable(c *Config) { c.AdoptMillis = 3_600_000 }
+func adoptable(c *Config) { c.AdoptMillis = 60_000 }
 
 // dies kills the runner and waits for its end.
 func (p *process) dies() {

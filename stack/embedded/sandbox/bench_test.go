@@ -5,9 +5,11 @@ package sandbox
 import (
 	"context"
 	"io"
+	"os"
 	"path/filepath"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -32,6 +34,39 @@ func BenchmarkStart(b *testing.B) {
 			b.StopTimer()
 			require.NoError(b, box.Kill())
 			b.StartTimer()
+		}
+	})
+}
+
+// lingering is a box as a runner that can be replaced starts it.
+func lingering(b *testing.B, c Config) Config {
+	r, w, err := os.Pipe()
+	require.NoError(b, err)
+	b.Cleanup(func() { r.Close(); w.Close() })
+	c.Linger, c.Lifeline = time.Minute, r
+	return c
+}
+
+func BenchmarkStartLingering(b *testing.B) {
+	eachMode(b, func(b *testing.B, m Mode) {
+		root := b.TempDir()
+		cfg := lingering(b, Config{Mode: m})
+		for i := 0; b.Loop(); i++ {
+			cfg.Dir = filepath.Join(root, strconv.Itoa(i))
+			box, err := Start(context.Background(), cfg)
+			require.NoError(b, err)
+			b.StopTimer()
+			require.NoError(b, box.Kill())
+			b.StartTimer()
+		}
+	})
+}
+
+func BenchmarkExecLingering(b *testing.B) {
+	eachMode(b, func(b *testing.B, m Mode) {
+		box := start(b, lingering(b, Config{Mode: m}))
+		for b.Loop() {
+			require.NoError(b, trueOnce(box, false))
 		}
 	})
 }

@@ -6,7 +6,9 @@
 // namespaces; in the mode Plain it has none of them and is only a subreaper. The caller asks it for
 // execs over a socketpair, and the init itself starts them, so nothing here ever joins a namespace.
 // The init dies when its socket reaches end of file, and takes every process of the box with it:
-// a caller that is killed with SIGKILL leaves no process and no mount behind.
+// a caller that is killed with SIGKILL leaves no process and no mount behind. With Config.Linger it first
+// waits for another caller, which comes through a socket in Config.Dir (Adopt), and takes its requests over
+// from there; Config.Lifeline still ends it at once.
 //
 //	caller                                   init (PID 1 of the box)
 //	Box.Exec ── request, stdin/out/err ────►  look up, fork, exec
