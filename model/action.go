@@ -31,6 +31,7 @@ type Spec struct {
 	Weight int    // cards it gets in the generator's deck
 	Way    Way    // of its messages
 	Fault  bool   // it breaks a part of the stack
+	Excuse Excuse // of a fault
 	Args   []ArgSpec
 }
 

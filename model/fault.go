@@ -2,6 +2,7 @@ package model
 
 import (
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -33,6 +34,30 @@ type Excuse struct {
 	// Reach is how long after it was mended the fault still excuses answers and sessions: connections of
 	// before are found to be dead only when they are used.
 	Reach time.Duration `json:"reach,omitempty"`
+}
+
+// String lists what is excused, "nothing" if that is all.
+func (e Excuse) String() string {
+	var out []string
+	for _, x := range []struct {
+		is   bool
+		text string
+	}{
+		{e.Answers, "calls under way need not be answered, or are with 502, 503 or 504"},
+		{e.Sessions, "open sessions break off"}, {e.Execs, "executions are forgotten"}, {e.Counters, "counters of boxes begin anew"},
+		{e.Log, "a line of the log about a call under way may be missing or there twice"},
+	} {
+		if x.is {
+			out = append(out, x.text)
+		}
+	}
+	if len(out) == 0 {
+		return "nothing"
+	}
+	if e.Reach > 0 {
+		out = append(out, "all that until "+e.Reach.String()+" after it is mended")
+	}
+	return strings.Join(out, "; ")
 }
 
 // unreachable are the answers with which a part says that another one is not there.

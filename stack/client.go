@@ -39,7 +39,7 @@ type Client struct {
 	rest     *resty.Client
 	http     *http.Client
 	fresh    *http.Client // with a new connection for each request
-	tag      string // value of TagHeader, "" for none
+	tag      string       // value of TagHeader, "" for none
 }
 
 // New returns a client for ep.

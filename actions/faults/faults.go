@@ -33,7 +33,7 @@ type fault struct {
 var _ actions.Action = fault{}
 
 func (f fault) Spec() *model.Spec {
-	s := &model.Spec{Name: f.name, Doc: f.doc, Fault: true, Weight: 1}
+	s := &model.Spec{Name: f.name, Doc: f.doc, Fault: true, Excuse: f.excuse, Weight: 1}
 	if f.lasts {
 		s.Args = []model.ArgSpec{{Name: "for", Doc: "how long (default 1ms)", Check: func(v string) error {
 			if d, err := time.ParseDuration(v); err != nil || d <= 0 || d > longest {

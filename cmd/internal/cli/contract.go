@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -90,9 +91,10 @@ func (f *contractFlags) resolve(onEmbedded bool, set bugs.Set) (model.Contract, 
 }
 
 // forCase returns f with the contract that c was found under, unless the user has asked for one, and
-// with a scheduler if its plan needs one.
+// with the scheduler and the faults that its plan needs.
 func (f stackFlags) forCase(c *corpus.Case) stackFlags {
 	f.schedule = f.schedule || c.Plan.Scheduled()
+	f.broken = strings.Join(faultsIn(c.Plan), ",")
 	if f.stack == "embedded" && !f.given() {
 		f.profile, f.contract = c.Profile, c.Flags
 	}
@@ -111,10 +113,14 @@ func contractWords(c model.Contract) []string {
 	return out
 }
 
-// cannotShow says which of the bugs need another contract than the one that was chosen.
-func cannotShow(set bugs.Set, contract model.Contract) []string {
+// cannotShow says which of the bugs need another contract than the one that was chosen, or a schedule
+// or faults that are not given.
+func cannotShow(set bugs.Set, contract model.Contract, given []string) []string {
 	var out []string
 	for _, b := range bugs.All() {
+		if set.Has(b.ID) && b.Needs != "" && !slices.Contains(given, b.Needs) {
+			out = append(out, fmt.Sprintf("%s does not show here: it needs %s", b.ID, needs(b)))
+		}
 		flags, err := model.ParseFlags(b.Contract)
 		if !set.Has(b.ID) || err != nil {
 			continue

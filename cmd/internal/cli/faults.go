@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"chaos/actions"
+	"chaos/model"
 	"chaos/stack/embedded/bugs"
 )
 
@@ -17,6 +18,17 @@ func needs(b bugs.Bug) string {
 		return "--schedule on"
 	}
 	return "--faults " + b.Needs
+}
+
+// faultsIn returns the names of the faults of a plan.
+func faultsIn(p model.Plan) []string {
+	var out []string
+	for _, s := range p.Steps {
+		if a, ok := actions.Get(s.Action); ok && a.Spec().Fault && !slices.Contains(out, s.Action) {
+			out = append(out, s.Action)
+		}
+	}
+	return out
 }
 
 func faultNames() []string {

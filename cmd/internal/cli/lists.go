@@ -7,6 +7,7 @@ import (
 
 	"chaos/actions"
 	"chaos/invariants"
+	"chaos/model"
 )
 
 func (a *app) actionsCmd() *cobra.Command {
@@ -28,6 +29,27 @@ func (a *app) actionsCmd() *cobra.Command {
 				}
 			}
 			fmt.Fprint(a.out, "every step\n      after=  do not start before this box or exec is there\n      gap=    wait this long before starting\n")
+			fmt.Fprint(a.out, "every step, of its messages (run --schedule on)\n")
+			for _, arg := range model.ScheduleArgs() {
+				fmt.Fprintf(a.out, "      %-14s%s\n", arg.Name+"=", arg.Doc)
+			}
+			fmt.Fprintf(a.out, "      hold-…=%s holds a message until one of another step about the same box passes, for 100 ms at most\n", model.Meet)
+			return nil
+		},
+	}
+}
+
+func (a *app) faultsCmd() *cobra.Command {
+	return &cobra.Command{
+		Use: "faults", Short: "List what can be broken on purpose, and what each fault excuses", Args: argCount(0, 0, ""),
+		RunE: func(*cobra.Command, []string) error {
+			for _, x := range actions.Faults() {
+				s := x.Spec()
+				fmt.Fprintf(a.out, "%s\n    %s\n    excuses: %s\n", s.Name, s.Doc, s.Excuse)
+				for _, arg := range s.Args {
+					fmt.Fprintf(a.out, "      %-7s %s\n", arg.Name+"=", arg.Doc)
+				}
+			}
 			return nil
 		},
 	}

@@ -114,6 +114,7 @@ func (f *runFlags) check() error {
 	if f.faultList, err = parseFaults(f.faults); err != nil {
 		return err
 	}
+	f.broken = strings.Join(f.faultList, ",")
 	if len(f.faultList) > 0 && f.stack != "embedded" {
 		return usagef("--faults is for the embedded stack; nothing of another one can be broken from here")
 	}

@@ -22,7 +22,8 @@ type stackFlags struct {
 	bugs     string
 	key      string
 	otherKey string
-	schedule bool // the messages of plans are to be scheduled
+	schedule bool   // the messages of plans are to be scheduled
+	broken   string // faults that plans may have, comma-separated
 	contractFlags
 }
 
@@ -96,6 +97,15 @@ func use(ctx context.Context, target stack.Target, notes []string, down func()) 
 // stopLimit is how long the embedded stack may take to stop.
 const stopLimit = 20 * time.Second
 
+// done is what is done to the stack, as bugs need it.
+func (f *stackFlags) done() []string {
+	out := strings.Split(f.broken, ",")
+	if f.schedule {
+		out = append(out, scheduled)
+	}
+	return out
+}
+
 // open starts or reaches the stack. Close it after use.
 func (f *stackFlags) open(ctx context.Context) (*openStack, error) {
 	set, err := f.check()
@@ -112,7 +122,7 @@ func (f *stackFlags) open(ctx context.Context) (*openStack, error) {
 			if f.profile == auto {
 				st.notes = append(st.notes, "contract: "+contract.String()+", which the embedded stack plays unless told otherwise")
 			}
-			st.notes = append(st.notes, cannotShow(set, contract)...)
+			st.notes = append(st.notes, cannotShow(set, contract, f.done())...)
 		}
 		return st, err
 	}
