@@ -35,6 +35,27 @@ func BenchmarkCampaign(b *testing.B) {
 	b.ReportMetric(float64(steps)/b.Elapsed().Seconds(), "steps/s")
 }
 
+// BenchmarkProxy performs the same plans by turns on a stack with the message scheduler in between,
+// where nothing is held, and on one without. The ratio of steps a second is what it costs to be there.
+func BenchmarkProxy(b *testing.B) {
+	direct, _ := benchRig(b)
+	proxied, _ := benchRigWith(b, embedded.Options{Schedule: true})
+	g := gen.Plans(actions.Drawables(), gen.Config{})
+	var took [2]time.Duration
+	i := 0
+	for b.Loop() {
+		p := gen.At(g, campaign.PlanSeed(1, i))
+		for side, rig := range []*campaign.Rig{direct, proxied} {
+			began := time.Now()
+			_, _, err := rig.Perform(b.Context(), p, 0)
+			require.NoError(b, err)
+			took[side] += time.Since(began)
+		}
+		i++
+	}
+	b.ReportMetric(float64(took[0])/float64(took[1]), "steps/s-with/without")
+}
+
 // looks is how many requests the comparison sends each way.
 const looks = 200
 
@@ -101,7 +122,12 @@ func bareLoop(b *testing.B, rest *resty.Client, url string, round int) time.Dura
 
 func benchRig(b *testing.B) (*campaign.Rig, *embedded.Stack) {
 	b.Helper()
-	s, err := embedded.Start(b.Context(), embedded.Options{})
+	return benchRigWith(b, embedded.Options{})
+}
+
+func benchRigWith(b *testing.B, o embedded.Options) (*campaign.Rig, *embedded.Stack) {
+	b.Helper()
+	s, err := embedded.Start(b.Context(), o)
 	require.NoError(b, err)
 	target := embedded.NewTarget(s)
 	rig, err := campaign.NewRig(target)

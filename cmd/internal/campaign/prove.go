@@ -3,7 +3,9 @@ package campaign
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sort"
+	"strings"
 	"time"
 
 	"chaos/actions"
@@ -28,6 +30,7 @@ type Trial struct {
 	Buggy      string        `json:"replay_buggy,omitempty"`
 	Clean      string        `json:"replay_clean,omitempty"`
 	Error      string        `json:"error,omitempty"`
+	Program    string        `json:"program,omitempty"` // which build performed it
 	Case       *corpus.Case  `json:"-"`
 }
 
@@ -118,7 +121,11 @@ func SumUp(bug, reference string, trials []Trial) Row {
 	var after []time.Duration
 	var before, steps, runs []int
 	signatures := map[string]int{}
+	var programs []string
 	for _, t := range trials {
+		if t.Program != "" && !slices.Contains(programs, t.Program) {
+			programs = append(programs, t.Program)
+		}
 		if t.Error != "" {
 			r.Errors = append(r.Errors, t.Error)
 		}
@@ -137,6 +144,7 @@ func SumUp(bug, reference string, trials []Trial) Row {
 			r.Clean++
 		}
 	}
+	r.Program = strings.Join(programs, ", ")
 	if r.Found == 0 {
 		return r
 	}

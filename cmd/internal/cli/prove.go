@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -28,6 +29,7 @@ type proveFlags struct {
 	bugs, corpus             string
 	contractFlags
 	markdown, jsonFile, into string
+	log                      string
 }
 
 func (a *app) proveCmd() *cobra.Command {
@@ -54,6 +56,7 @@ fail) and on the clean one (must pass). It prints one row a bug and marks rows t
 	fl.StringVar(&f.corpus, "corpus", "", "folder to save the best case of each finding in (default none)")
 	fl.StringVar(&f.markdown, "markdown", "", "file to write the table to, as Markdown")
 	fl.StringVar(&f.into, "into", "", "Markdown file whose record to bring up to date, like README.md")
+	fl.StringVar(&f.log, "log", "", "file to append each trial to as it ends, as a line of JSON; what is in it already is counted and not done again")
 	fl.StringVar(&f.jsonFile, "json-file", "", "file to write rows and trials to, as JSON")
 	return cmd
 }
@@ -127,10 +130,15 @@ func (a *app) prove(ctx context.Context, f proveFlags) error {
 			return err
 		}
 	}
+	log, err := openTrialLog(f.log)
+	if err != nil {
+		return err
+	}
+	defer log.close()
 	var clean cleanStacks
 	defer clean.close()
 	began := time.Now()
-	trials := a.trials(ctx, f, list, &clean, store)
+	trials := a.trials(ctx, f, list, &clean, store, log)
 	var rows []campaign.Row
 	for _, b := range list {
 		if len(trials[b.ID]) == 0 {
@@ -141,9 +149,6 @@ func (a *app) prove(ctx context.Context, f proveFlags) error {
 			return err
 		} else if c != nil {
 			r.Known = len(c.Plan.Steps)
-		}
-		if info, ok := debug.ReadBuildInfo(); ok {
-			r.Program = commitOf(info)
 		}
 		rows = append(rows, r)
 	}
@@ -166,7 +171,7 @@ func (a *app) prove(ctx context.Context, f proveFlags) error {
 }
 
 // trials performs all trials, a few at once, and says how each went.
-func (a *app) trials(ctx context.Context, f proveFlags, list []bugs.Bug, clean *cleanStacks, store *corpus.Store) map[bugs.ID][]campaign.Trial {
+func (a *app) trials(ctx context.Context, f proveFlags, list []bugs.Bug, clean *cleanStacks, store *corpus.Store, log *trialLog) map[bugs.ID][]campaign.Trial {
 	type job struct {
 		bug  bugs.ID
 		seed int64
@@ -183,6 +188,9 @@ func (a *app) trials(ctx context.Context, f proveFlags, list []bugs.Bug, clean *
 		// Seed by seed, so that whoever ends it early has seen every bug equally often.
 		for i := range f.seeds {
 			for _, b := range list {
+				if log.has(b.ID, f.first+int64(i)) {
+					continue
+				}
 				select {
 				case jobs <- job{b.ID, f.first + int64(i)}:
 				case <-late.Done():
@@ -191,7 +199,7 @@ func (a *app) trials(ctx context.Context, f proveFlags, list []bugs.Bug, clean *
 			}
 		}
 	}()
-	out := map[bugs.ID][]campaign.Trial{}
+	out := log.trials(list)
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	for range f.parallel {
@@ -207,6 +215,9 @@ func (a *app) trials(ctx context.Context, f proveFlags, list []bugs.Bug, clean *
 						t.Error = err.Error()
 					}
 				}
+				if err := log.add(t); err != nil {
+					t.Error = cmp.Or(t.Error, err.Error())
+				}
 				out[j.bug] = append(out[j.bug], t)
 				fmt.Fprintln(a.err, report.TrialLine(t))
 				mu.Unlock()
@@ -220,6 +231,9 @@ func (a *app) trials(ctx context.Context, f proveFlags, list []bugs.Bug, clean *
 // trial performs one trial on a stack of its own.
 func (f *proveFlags) trial(ctx context.Context, bug bugs.ID, seed int64, clean *cleanStacks) campaign.Trial {
 	t := campaign.Trial{Bug: string(bug), Seed: seed}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		t.Program = commitOf(info)
+	}
 	set := bugs.Set{bug: true}
 	contract, err := f.resolve(true, set)
 	if err != nil {
