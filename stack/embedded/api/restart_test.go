@@ -1,6 +1,7 @@
 package api
 
 import (
+	"flag"
 	"fmt"
 	"testing"
 	"time"
@@ -280,9 +281,20 @@ func (m *restartMachine) Stop(*rapid.T) {
 
 func (m *restartMachine) Check(*rapid.T) {}
 
+// checks sets how often rapid tries in this test, unless the command line says it.
+func checks(t *testing.T, n string) {
+	f := flag.Lookup("rapid.checks")
+	if f.Value.String() != f.DefValue {
+		return
+	}
+	require.NoError(t, flag.Set(f.Name, n))
+	t.Cleanup(func() { require.NoError(t, flag.Set(f.Name, f.DefValue)) })
+}
+
 // What was answered is so after any number of restarts, what was not has happened or has not, and nothing
 // happens twice.
 func TestRestart_RandomCallsAndKills(t *testing.T) {
+	checks(t, "20")
 	cut, kills := 0, 0
 	rapid.Check(t, func(rt *rapid.T) {
 		g := newRig(t, kept(t))

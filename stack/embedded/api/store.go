@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// keepDestroyed bounds how many rows of destroyed boxes are remembered.
+// keepDestroyed is how many rows of destroyed boxes are remembered.
 const keepDestroyed = 10_000
 
 // store is the database of the API: rows, names, and the queue of jobs that belong to them. One
@@ -14,6 +14,7 @@ const keepDestroyed = 10_000
 // store_file.go. Every write of the API is in this file, store_jobs.go or store_sync.go.
 type store struct {
 	lazy  bool // new boxes are not started
+	keep  int  // rows of destroyed boxes that are remembered
 	mu    sync.Mutex
 	epoch uint64
 	seq   uint64             // of the last row or job
@@ -44,6 +45,7 @@ type totals struct{ Created, Failed, Stopped, Execs, ExecErrors int }
 func newStore(lazy bool) *store {
 	return &store{
 		lazy:  lazy,
+		keep:  keepDestroyed,
 		epoch: uint64(time.Now().UnixMicro()), // greater than any a runner has heard of from an API before us
 		rows:  map[string]*record{}, names: map[[2]string]string{},
 		jobs: map[string]*job{}, busy: map[string]bool{}, wake: make(chan struct{}),

@@ -174,14 +174,15 @@ func TestStore_OutlivesTheProcess(t *testing.T) {
 func TestStore_GoneRowsAreForgottenInTheFileToo(t *testing.T) {
 	dir := t.TempDir()
 	s := openStore(t, dir, false)
-	for range keepDestroyed + 5 {
+	s.keep = 50
+	for range s.keep + 5 {
 		r, err := s.insert(orgA, spec{}, admission{})
 		require.NoError(t, err)
 		s.complete(r.job.id, "no boot", "")
 	}
 	require.NoError(t, s.file.bolt.Close())
 	again := openStore(t, dir, false)
-	require.Len(t, again.rows, keepDestroyed)
+	require.Len(t, again.rows, s.keep)
 	require.Equal(t, s.gone, again.gone)
 	require.NoError(t, again.file.bolt.Close())
 }

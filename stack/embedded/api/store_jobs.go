@@ -147,7 +147,7 @@ func (s *store) settle(row *record, j *job, coreID string) {
 func (s *store) bury(row *record) {
 	row.state = destroyed
 	s.gone = append(s.gone, row.id)
-	for len(s.gone) > keepDestroyed {
+	for len(s.gone) > s.keep {
 		if old := s.rows[s.gone[0]]; old != nil && old.state == destroyed {
 			delete(s.rows, old.id)
 			s.unsaved.rows[old.id] = true
