@@ -31,6 +31,7 @@ type Client struct {
 	endpoint Endpoint
 	rest     *resty.Client
 	http     *http.Client
+	gate     Gate // nil = everything may be sent
 }
 
 // New returns a client for ep.
@@ -81,13 +82,27 @@ type Request struct {
 type Response struct {
 	Status int
 	Body   []byte
-	Conns  int  // connections the transport used for this one call
-	Reused bool // the connection had been used before
+	Date   string // the header, "" if there is none
+	Conns  int    // connections the transport used for this one call
+	Reused bool   // the connection had been used before
 }
 
 // Do sends req and returns the answer of any status. An error means that there was no answer:
-// whether the request took effect is then unknown.
+// whether the request took effect is then unknown. What the gate refuses is not sent at all.
 func (c *Client) Do(ctx context.Context, req Request) (Response, error) {
+	if c.gate == nil {
+		return c.do(ctx, req)
+	}
+	if err := c.gate.Before(&req); err != nil {
+		return Response{}, fmt.Errorf("%s %s: %w", req.Method, req.Path, err)
+	}
+	res, err := c.do(ctx, req)
+	c.gate.Received(len(res.Body))
+	c.gate.After(req, res, err)
+	return res, err
+}
+
+func (c *Client) do(ctx context.Context, req Request) (Response, error) {
 	var conns atomic.Int32
 	var reused atomic.Bool
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) { conns.Add(1); reused.Store(i.Reused) }})
@@ -107,7 +122,7 @@ func (c *Client) Do(ctx context.Context, req Request) (Response, error) {
 	if err != nil {
 		return out, fmt.Errorf("%s %s: %w", req.Method, req.Path, err)
 	}
-	out.Status, out.Body = res.StatusCode(), res.Body()
+	out.Status, out.Body, out.Date = res.StatusCode(), res.Body(), res.Header().Get("Date")
 	return out, nil
 }
 

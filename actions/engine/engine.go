@@ -51,6 +51,13 @@ func (e *Engine) Run(ctx context.Context, p model.Plan, token string, seed int64
 			return nil, fmt.Errorf("run plan: no action is called %q", s.Action)
 		}
 	}
+	if r, ok := e.target.(stack.Reserver); ok {
+		release, err := r.Reserve(ctx, creates(p))
+		if err != nil {
+			return nil, fmt.Errorf("wait for room on the stack: %w", err)
+		}
+		defer release()
+	}
 	lease, err := e.target.Lease(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("take an organization: %w", err)
@@ -70,6 +77,17 @@ func (e *Engine) Run(ctx context.Context, p model.Plan, token string, seed int64
 	resolve(h)
 	h.Meta.Stalled = e.stalls.since(r.rec.Began())
 	return h, nil
+}
+
+// creates counts the steps of p that make boxes.
+func creates(p model.Plan) int {
+	n := 0
+	for _, s := range p.Steps {
+		if s.Bind.IsBox() {
+			n++
+		}
+	}
+	return n
 }
 
 // run is one plan being performed.
