@@ -54,6 +54,7 @@ func setup(env *testscript.Env) error {
 	}
 	env.Setenv("TMPDIR", dir)
 	env.Setenv("BOXLITE_API_KEY", "")
+	env.Setenv("XDG_STATE_HOME", env.WorkDir+"/.state")
 	env.Setenv("GORACE", os.Getenv("GORACE"))
 	t := env.T().(testing.TB)
 	env.Values[testKey{}], env.Values[backgroundKey{}] = t, &background{}

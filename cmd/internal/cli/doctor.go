@@ -153,7 +153,9 @@ func (f *stackFlags) judgedBy() string {
 // findContract asks the stack of cfg which contract it keeps, puts that into cfg, and says what it
 // found. Flags in cfg that the user asked for stay.
 func (f *stackFlags) findContract(ctx context.Context, cfg *live.Config) ([]string, error) {
-	t, err := live.Connect(ctx, live.Config{URL: cfg.URL, Key: cfg.Key})
+	look := *cfg
+	look.OtherKey, look.Journal, look.Control = "", "", ""
+	t, err := live.Connect(ctx, look)
 	if err != nil {
 		return nil, err
 	}
