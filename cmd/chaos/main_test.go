@@ -37,7 +37,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "refused": refused, "capture": capture, "json": checkJSON,
 			"begin": begin, "await": await, "awaiterr": awaitErr, "interrupt": interrupt, "end": end, "up": stackUp,
-			"serve": serve, "fifo": fifo,
+			"serve": serve, "fifo": fifo, "api": callAPI, "killed": killed,
 		},
 	})
 }

@@ -37,6 +37,8 @@ type Options struct {
 	Sandbox *sandbox.Mode
 	// CreateDelay holds every new box back, as the boot of a virtual machine would.
 	CreateDelay time.Duration
+	// CreateDelayMost, if it is more than CreateDelay, makes the delay differ from box to box, up to that.
+	CreateDelayMost time.Duration
 	// SyncInterval is the time between two reports of the runner about its boxes; 0 = one second.
 	SyncInterval time.Duration
 }

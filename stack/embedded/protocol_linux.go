@@ -26,6 +26,7 @@ type order struct {
 	FileJournal bool          `json:"file_journal"`
 	Sandbox     *int          `json:"sandbox"`
 	CreateDelay time.Duration `json:"create_delay"`
+	DelayMost   time.Duration `json:"create_delay_most"`
 	Sync        time.Duration `json:"sync"`
 	Key         string        `json:"key"`
 	OtherKey    string        `json:"other_key"`

@@ -18,11 +18,11 @@ type Credentials map[string]Credential
 
 // Credential is how to get at one stack.
 type Credential struct {
-	URL    string `toml:"url"`         // base without /v1
-	Auth   string `toml:"auth_method"` // "api_key" or "oidc", "" = whichever is there
-	Key    string `toml:"api_key"`
-	Prefix string `toml:"path_prefix"` // "" = what /v1/me says
-	Token  string `toml:"access_token"`
+	URL    string // base without /v1
+	Auth   string // "api_key" or "oidc", "" = whichever is there
+	Key    string
+	Prefix string // "" = what /v1/me says
+	Token  string
 }
 
 // Bearer is the token that is sent.
@@ -94,28 +94,49 @@ func (e *credentialsError) Error() string {
 	return ": " + e.text
 }
 
-// ParseCredentials reads the text of a credentials.toml.
+// ParseCredentials reads the text of a credentials.toml. Keys that it does not know are left alone.
 func ParseCredentials(text string) (Credentials, error) {
 	var file struct {
-		Profiles Credentials `toml:"profiles"`
+		Profiles any `toml:"profiles"`
 	}
-	meta, err := toml.Decode(text, &file)
-	if err != nil {
+	if _, err := toml.Decode(text, &file); err != nil {
 		return nil, tomlMistake(text, err)
 	}
-	if kind := meta.Type("profiles"); meta.IsDefined("profiles") && kind != "Hash" { // which the library lets pass
+	tables, ok := file.Profiles.(map[string]any)
+	if !ok && file.Profiles != nil {
 		return nil, &credentialsError{0, "profiles has the wrong type; want tables like [profiles.default]"}
 	}
-	for _, name := range slices.Sorted(maps.Keys(file.Profiles)) {
-		p := file.Profiles[name]
-		switch {
-		case p.Auth != "" && p.Auth != "api_key" && p.Auth != "oidc":
-			return nil, &credentialsError{lineOf(text, name, "auth_method"), fmt.Sprintf("auth_method of profile %q is neither \"api_key\" nor \"oidc\"", name)}
-		case strings.HasSuffix(strings.TrimRight(p.URL, "/"), "/v1"):
-			return nil, &credentialsError{lineOf(text, name, "url"), fmt.Sprintf("url of profile %q: leave /v1 off", name)}
+	out := Credentials{}
+	for _, name := range slices.Sorted(maps.Keys(tables)) {
+		table, ok := tables[name].(map[string]any)
+		if !ok {
+			return nil, &credentialsError{0, fmt.Sprintf("profile %q is no table; write [profiles.%s]", name, name)}
 		}
+		c, key, err := credential(table)
+		if err != "" {
+			return nil, &credentialsError{lineOf(text, name, key), fmt.Sprintf("%s of profile %q: %s", key, name, err)}
+		}
+		out[name] = c
 	}
-	return file.Profiles, nil
+	return out, nil
+}
+
+// credential reads one table. mistake says what is wrong with key, "" = nothing.
+func credential(table map[string]any) (c Credential, key, mistake string) {
+	for key, to := range map[string]*string{"url": &c.URL, "auth_method": &c.Auth, "api_key": &c.Key, "path_prefix": &c.Prefix, "access_token": &c.Token} {
+		value, ok := table[key].(string)
+		if !ok && table[key] != nil {
+			return c, key, "want text in quotes"
+		}
+		*to = value
+	}
+	switch {
+	case c.Auth != "" && c.Auth != "api_key" && c.Auth != "oidc":
+		return c, "auth_method", "want \"api_key\" or \"oidc\""
+	case strings.HasSuffix(strings.TrimRight(c.URL, "/"), "/v1"):
+		return c, "url", "leave /v1 off"
+	}
+	return c, "", ""
 }
 
 // tomlMistake words an error of the library, which may quote the file, without doing so.
@@ -123,17 +144,12 @@ func tomlMistake(text string, err error) error {
 	line, what := 0, "this is no TOML; a value is written as key = \"value\" and a table as [profiles.NAME]"
 	var p toml.ParseError
 	if errors.As(err, &p) {
-		line = p.Position.Line
-		if strings.Contains(p.Message, "incompatible types") {
-			what = "this value has the wrong type; want text in quotes, like url = \"http://127.0.0.1:3000/api\""
-		}
+		line = min(p.Position.Line, strings.Count(text, "\n")+1)
 		if strings.Contains(p.Message, "already been defined") || strings.Contains(p.Message, "duplicate") {
 			what = "this is there twice; leave one out"
 		}
-	} else if strings.Contains(err.Error(), "incompatible types") || strings.Contains(err.Error(), "type mismatch") {
-		what = "a value has the wrong type; want tables like [profiles.NAME] with text in quotes"
 	}
-	return &credentialsError{min(line, strings.Count(text, "\n")+1), what}
+	return &credentialsError{line, what}
 }
 
 // lineOf finds the line of a key in the table of a profile, 0 if it is written in some other way.

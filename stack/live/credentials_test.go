@@ -43,11 +43,11 @@ func TestReadCredentials_AMistakeNamesFileAndLineAndNoValue(t *testing.T) {
 		"[profiles.p1\napi_key = \"CANARY\"\n":                                                       ":2: this is no TOML; ",
 		"[profiles.p1]\napi_key = \"CANARY\n":                                                        ":2: this is no TOML; ",
 		"[profiles.p1]\napi_key = \"CANARY\"\napi_key = \"CANARY\"\n":                                ":3: this is there twice; ",
-		"[profiles.p1]\nurl = 7 # CANARY\n":                                                          ":2: this value has the wrong type; ",
-		"[profiles.p1]\n\nauth_method = \"CANARY\"\n":                                                ":3: auth_method of profile \"p1\" is neither ",
+		"[profiles.p1]\nurl = 7 # CANARY\n":                                                          ":2: url of profile \"p1\": want text in quotes",
+		"[profiles.p1]\n\nauth_method = \"CANARY\"\n":                                                ":3: auth_method of profile \"p1\": want ",
 		"[profiles.p1]\nauth_method = \"api_key\"\napi_key = \"CANARY\"\nurl = \"http://x/api/v1/\"": ":4: url of profile \"p1\": leave /v1 off",
 		"profiles = \"CANARY\"\n":                                                                    " wrong type; ",
-		"[profiles.p1]\napi_key = [\"CANARY\"]\n":                                                    ":2: this value has the wrong type; ",
+		"[profiles.p1]\napi_key = [\"CANARY\"]\n":                                                    ":2: api_key of profile \"p1\": want text in quotes",
 		"\x00CANARY": ":1: this is no TOML; ",
 	} {
 		path := filepath.Join(t.TempDir(), "credentials.toml")

@@ -23,7 +23,7 @@ type Caps struct {
 
 // DefaultCaps are modest for a machine that runs virtual machines, and leave the usual three plans at
 // once as they are.
-var DefaultCaps = Caps{Boxes: 20, CreatesPerMinute: 300, OutputBytes: 8 << 30}
+var DefaultCaps = Caps{Boxes: 20, CreatesPerMinute: 600, OutputBytes: 8 << 30}
 
 // Lifetime is what boxes are made with, so that the stack puts them away should nobody else do it.
 type Lifetime struct {

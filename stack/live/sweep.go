@@ -30,12 +30,13 @@ type Sweep struct {
 	Broken    []error // ledgers that cannot be read
 }
 
-// createTime is how long after it was sent a create may still make a box.
-const createTime = 75 * time.Second
+// CreateTime is how long after it was sent a create may still make a box: servers wait 30 s for one.
+const CreateTime = 35 * time.Second
 
 // SweepStack removes the boxes that the ledgers in dir account for and that are still on the stack of
-// cfg. Nothing else is touched, nor is what a run that still goes on has made. With dry it only looks.
-func SweepStack(ctx context.Context, cfg Config, dir string, dry bool) (Sweep, error) {
+// cfg. Nothing else is touched, nor is what a run that still goes on has made. Creates of which nothing was
+// heard are waited for until wait after they were sent. With dry it only looks.
+func SweepStack(ctx context.Context, cfg Config, dir string, wait time.Duration, dry bool) (Sweep, error) {
 	var out Sweep
 	if err := cfg.Check(); err != nil {
 		return out, err
@@ -56,7 +57,7 @@ func SweepStack(ctx context.Context, cfg Config, dir string, dry bool) (Sweep, e
 	if len(books) == 0 {
 		return out, nil
 	}
-	if err := out.remove(ctx, c, books, dry); err != nil || dry {
+	if err := out.remove(ctx, c, books, wait, dry); err != nil || dry {
 		return out, err
 	}
 	if slices.ContainsFunc(out.Boxes, func(s Swept) bool { return s.Err != nil }) {
@@ -116,12 +117,12 @@ func (s *Sweep) open(dir string, ep stack.Endpoint) ([]book, error) {
 const removeTime = 40 * time.Second
 
 // remove deletes what is there of the books, until nothing more can come or nothing more helps.
-func (s *Sweep) remove(ctx context.Context, c *stack.Client, books []book, dry bool) error {
+func (s *Sweep) remove(ctx context.Context, c *stack.Client, books []book, wait time.Duration, dry bool) error {
 	now := time.Now()
 	until := now // when the last create of which nothing was heard has made its box, or never will
 	for _, b := range books {
 		for _, at := range b.sum.Open {
-			if t := at.Add(createTime); t.After(until) {
+			if t := at.Add(wait); t.After(until) {
 				until = t
 			}
 		}
