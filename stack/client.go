@@ -82,9 +82,9 @@ type Request struct {
 type Response struct {
 	Status int
 	Body   []byte
-	Date   string // the header, "" if there is none
-	Conns  int    // connections the transport used for this one call
-	Reused bool   // the connection had been used before
+	Header http.Header // nil for attach sessions
+	Conns  int         // connections the transport used for this one call
+	Reused bool        // the connection had been used before
 }
 
 // Do sends req and returns the answer of any status. An error means that there was no answer:
@@ -122,7 +122,7 @@ func (c *Client) do(ctx context.Context, req Request) (Response, error) {
 	if err != nil {
 		return out, fmt.Errorf("%s %s: %w", req.Method, req.Path, err)
 	}
-	out.Status, out.Body, out.Date = res.StatusCode(), res.Body(), res.Header().Get("Date")
+	out.Status, out.Body, out.Header = res.StatusCode(), res.Body(), res.Header()
 	return out, nil
 }
 

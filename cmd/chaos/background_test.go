@@ -126,11 +126,12 @@ func (b *background) interrupt() (rest string, code int) {
 func stackUp(ts *testscript.TestScript, neg bool, args []string) {
 	begin(ts, neg, append([]string{"chaos", "stack", "up", "--json"}, args...))
 	var addr struct {
-		URL, Key string
+		URL, Key, Journal string
 		OtherKey string `json:"other_key"`
 	}
 	ts.Check(json.NewDecoder(ts.Value(backgroundKey{}).(*background).stdout).Decode(&addr))
 	ts.Setenv("URL", addr.URL)
 	ts.Setenv("KEY", addr.Key)
+	ts.Setenv("JOURNAL", addr.Journal)
 	ts.Setenv("OTHER_KEY", addr.OtherKey)
 }

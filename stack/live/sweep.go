@@ -69,6 +69,18 @@ func SweepStack(ctx context.Context, cfg Config, dir string, wait time.Duration,
 	return out, err
 }
 
+// Unswept returns how many boxes the ledgers in dir say may have been left on the stack of ep by runs that
+// are over.
+func Unswept(dir string, ep stack.Endpoint) (boxes int, err error) {
+	var s Sweep
+	books, err := s.open(dir, ep)
+	for _, b := range books {
+		boxes += len(b.sum.Boxes) + len(b.sum.Open)
+		b.file.Close()
+	}
+	return boxes, err
+}
+
 // book is a ledger whose run is over.
 type book struct {
 	file *os.File
