@@ -127,7 +127,7 @@ func stackUp(ts *testscript.TestScript, neg bool, args []string) {
 	begin(ts, neg, append([]string{"chaos", "stack", "up", "--json"}, args...))
 	var addr struct {
 		URL, Key, Journal string
-		OtherKey string `json:"other_key"`
+		OtherKey          string `json:"other_key"`
 	}
 	ts.Check(json.NewDecoder(ts.Value(backgroundKey{}).(*background).stdout).Decode(&addr))
 	ts.Setenv("URL", addr.URL)
