@@ -55,7 +55,7 @@ func begin(ts *testscript.TestScript, neg bool, args []string) {
 	b := ts.Value(backgroundKey{}).(*background)
 	b.cmd = exec.Command(path, args[1:]...)
 	b.cmd.Dir = ts.MkAbs(".")
-	for _, k := range []string{"PATH", "HOME", "TMPDIR", "BOXLITE_API_KEY", "GORACE", "XDG_STATE_HOME"} {
+	for _, k := range []string{"PATH", "HOME", "TMPDIR", "BOXLITE_API_KEY", "GORACE", "XDG_STATE_HOME", "NOTIFY_SOCKET", "WATCHDOG_USEC"} {
 		b.cmd.Env = append(b.cmd.Env, k+"="+ts.Getenv(k))
 	}
 	out, err := b.cmd.StdoutPipe()
