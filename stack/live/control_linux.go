@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/coreos/go-systemd/v22/dbus"
+	godbus "github.com/godbus/dbus/v5"
 
 	"chaos/stack"
 	"chaos/stack/journal"
@@ -130,6 +131,9 @@ func (c *control) arm(ctx context.Context) error {
 	script := fmt.Sprintf("sleep %d; systemctl kill -s CONT %s; systemctl reset-failed %s; systemctl start %s", int(recoverAfter.Seconds()), names, names, names)
 	err := c.job(ctx, func(done chan<- string) (int, error) {
 		return c.bus.StartTransientUnitContext(ctx, unit, "replace", []dbus.Property{
+			// With default dependencies it would pull in all that a machine does at its start, cleaning /tmp
+			// included, where that has not been done.
+			{Name: "DefaultDependencies", Value: godbus.MakeVariant(false)},
 			dbus.PropDescription("mend what chaos has broken"), dbus.PropExecStart([]string{"/bin/sh", "-c", script}, false),
 		}, done)
 	})
