@@ -53,10 +53,12 @@ bench: ## plans and steps a second, and the engine's own cost against a bare loo
 compare: ## chaos against two plain rapid tests on the same seeded bugs, one table (takes 20 minutes; COMPARE='-seeds 1 -bugs name-race')
 	$(GO) test $(TAGS) -count=1 -timeout 3h -v -run TestCompare ./cmd/internal/campaign/baseline -args -compare $(COMPARE)
 
-fuzz: ## a few seconds for each fuzz target
-	$(GO) test -run '^$$' -fuzz FuzzParse -fuzztime 10s ./model/plantext
-	$(GO) test -run '^$$' -fuzz FuzzParse -fuzztime 10s ./corpus
-	$(GO) test -run '^$$' -fuzz FuzzReadHistory -fuzztime 10s ./model
+FUZZTIME ?= 5s
+fuzz: ## a few seconds for each fuzz target (FUZZTIME=1m for more)
+	@set -e; for dir in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u); do \
+		for target in $$(grep -ho '^func Fuzz[A-Za-z]*' $$dir/*_test.go | sed 's/func //'); do \
+			echo "$$dir $$target"; $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$dir; \
+		done; done
 
 clean: ## remove what was built and the folders of runs
 	rm -rf bin chaos-out

@@ -26,7 +26,8 @@ type Recorder struct {
 }
 
 // Fault records that a fault begins, and returns what records its end: err is what went wrong with
-// breaking or mending, which is the harness's fault and not the stack's.
+// breaking or mending, which is the harness's fault and not the stack's. What this stack does not
+// support leaves no trace.
 func (r *Recorder) Fault(step int, name string, excuse model.Excuse) (mended func(err error)) {
 	f := model.Fault{Step: step, Name: name, From: r.Now(), Excuse: excuse}
 	over := make(chan struct{})
@@ -39,6 +40,9 @@ func (r *Recorder) Fault(step int, name string, excuse model.Excuse) (mended fun
 		close(over)
 		r.mu.Lock()
 		defer r.mu.Unlock()
+		if errors.Is(err, errors.ErrUnsupported) {
+			return // nothing was done
+		}
 		f.To = r.Now()
 		r.faults = append(r.faults, f)
 		if err != nil {

@@ -34,6 +34,26 @@ type AttachOptions struct {
 // closes it, ctx ends, or CutAfter frames came. A refused handshake gives its status and body and
 // no session. An error means that the handshake had no answer at all.
 func (c *Client) Attach(ctx context.Context, box, exec string, opt AttachOptions) (*model.Attach, Response, error) {
+	if c.gate == nil {
+		return c.attach(ctx, box, exec, opt)
+	}
+	req := Request{Method: Attaching, Path: BoxPath(box, "executions", exec, "attach")}
+	if err := c.gate.Before(&req); err != nil {
+		return nil, Response{}, fmt.Errorf("attach: %w", err)
+	}
+	a, res, err := c.attach(ctx, box, exec, opt)
+	n := len(res.Body)
+	if a != nil {
+		for _, f := range a.Frames {
+			n += len(f.Data)
+		}
+	}
+	c.gate.Received(n)
+	c.gate.After(req, res, err)
+	return a, res, err
+}
+
+func (c *Client) attach(ctx context.Context, box, exec string, opt AttachOptions) (*model.Attach, Response, error) {
 	u := "ws" + strings.TrimPrefix(c.url(BoxPath(box, "executions", exec, "attach")), "http")
 	if opt.ReadOnly {
 		u += "?stdin=0"

@@ -40,6 +40,7 @@ type Client struct {
 	http     *http.Client
 	fresh    *http.Client // with a new connection for each request
 	tag      string       // value of TagHeader, "" for none
+	gate     Gate         // nil = everything may be sent
 }
 
 // New returns a client for ep.
@@ -102,13 +103,27 @@ type Request struct {
 type Response struct {
 	Status int
 	Body   []byte
-	Conns  int  // connections the transport used for this one call
-	Reused bool // the connection had been used before
+	Header http.Header // nil for attach sessions
+	Conns  int         // connections the transport used for this one call
+	Reused bool        // the connection had been used before
 }
 
 // Do sends req and returns the answer of any status. An error means that there was no answer:
-// whether the request took effect is then unknown.
+// whether the request took effect is then unknown. What the gate refuses is not sent at all.
 func (c *Client) Do(ctx context.Context, req Request) (Response, error) {
+	if c.gate == nil {
+		return c.do(ctx, req)
+	}
+	if err := c.gate.Before(&req); err != nil {
+		return Response{}, fmt.Errorf("%s %s: %w", req.Method, req.Path, err)
+	}
+	res, err := c.do(ctx, req)
+	c.gate.Received(len(res.Body))
+	c.gate.After(req, res, err)
+	return res, err
+}
+
+func (c *Client) do(ctx context.Context, req Request) (Response, error) {
 	var conns atomic.Int32
 	var reused atomic.Bool
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) { conns.Add(1); reused.Store(i.Reused) }})
@@ -131,7 +146,7 @@ func (c *Client) Do(ctx context.Context, req Request) (Response, error) {
 	if err != nil {
 		return out, fmt.Errorf("%s %s: %w", req.Method, req.Path, err)
 	}
-	out.Status, out.Body = res.StatusCode(), res.Body()
+	out.Status, out.Body, out.Header = res.StatusCode(), res.Body(), res.Header()
 	return out, nil
 }
 

@@ -68,6 +68,13 @@ func (e *Engine) Run(ctx context.Context, p model.Plan, token string, seed int64
 		e.alone.RLock()
 		defer e.alone.RUnlock()
 	}
+	if r, ok := e.target.(stack.Reserver); ok {
+		release, err := r.Reserve(ctx, creates(p))
+		if err != nil {
+			return nil, fmt.Errorf("wait for room on the stack: %w", err)
+		}
+		defer release()
+	}
 	lease, err := e.target.Lease(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("take an organization: %w", err)
@@ -129,7 +136,11 @@ func (r *run) heal(ctx context.Context) ([]model.Fault, error) {
 	c := r.engine.target.Control()
 	var errs []error
 	for _, part := range []stack.Part{stack.Journal, stack.API, stack.Runner} {
-		errs = append(errs, c.Thaw(ctx, part), c.Start(ctx, part))
+		for _, err := range []error{c.Thaw(ctx, part), c.Start(ctx, part)} {
+			if !errors.Is(err, errors.ErrUnsupported) {
+				errs = append(errs, err)
+			}
+		}
 	}
 	done, err := r.rec.Faults()
 	return done, errors.Join(append(errs, err)...)
@@ -144,6 +155,17 @@ func markCut(h *model.History) {
 			}
 		}
 	}
+}
+
+// creates counts the steps of p that make boxes.
+func creates(p model.Plan) int {
+	n := 0
+	for _, s := range p.Steps {
+		if s.Bind.IsBox() {
+			n++
+		}
+	}
+	return n
 }
 
 // run is one plan being performed.

@@ -55,7 +55,7 @@ func begin(ts *testscript.TestScript, neg bool, args []string) {
 	b := ts.Value(backgroundKey{}).(*background)
 	b.cmd = exec.Command(path, args[1:]...)
 	b.cmd.Dir = ts.MkAbs(".")
-	for _, k := range []string{"PATH", "HOME", "TMPDIR", "BOXLITE_API_KEY", "GORACE"} {
+	for _, k := range []string{"PATH", "HOME", "TMPDIR", "BOXLITE_API_KEY", "GORACE", "XDG_STATE_HOME", "NOTIFY_SOCKET", "WATCHDOG_USEC"} {
 		b.cmd.Env = append(b.cmd.Env, k+"="+ts.Getenv(k))
 	}
 	out, err := b.cmd.StdoutPipe()
@@ -126,11 +126,12 @@ func (b *background) interrupt() (rest string, code int) {
 func stackUp(ts *testscript.TestScript, neg bool, args []string) {
 	begin(ts, neg, append([]string{"chaos", "stack", "up", "--json"}, args...))
 	var addr struct {
-		URL, Key string
-		OtherKey string `json:"other_key"`
+		URL, Key, Journal string
+		OtherKey          string `json:"other_key"`
 	}
 	ts.Check(json.NewDecoder(ts.Value(backgroundKey{}).(*background).stdout).Decode(&addr))
 	ts.Setenv("URL", addr.URL)
 	ts.Setenv("KEY", addr.Key)
+	ts.Setenv("JOURNAL", addr.Journal)
 	ts.Setenv("OTHER_KEY", addr.OtherKey)
 }

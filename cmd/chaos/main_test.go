@@ -37,7 +37,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "refused": refused, "capture": capture, "json": checkJSON,
 			"begin": begin, "await": await, "awaiterr": awaitErr, "interrupt": interrupt, "end": end, "up": stackUp,
-			"serve": serve, "fifo": fifo,
+			"serve": serve, "fifo": fifo, "api": callAPI, "notify": notify, "awaitnotify": awaitNotify, "scrape": scrape, "killed": killed,
 		},
 	})
 }
@@ -54,9 +54,11 @@ func setup(env *testscript.Env) error {
 	}
 	env.Setenv("TMPDIR", dir)
 	env.Setenv("BOXLITE_API_KEY", "")
+	env.Setenv("XDG_STATE_HOME", env.WorkDir+"/.state")
 	env.Setenv("GORACE", os.Getenv("GORACE"))
 	t := env.T().(testing.TB)
 	env.Values[testKey{}], env.Values[backgroundKey{}] = t, &background{}
+	env.Values[notifiedKey{}] = &notified{}
 	env.Defer(func() {
 		require.Eventually(t, func() bool { return os.Remove(dir) == nil }, patience, 20*time.Millisecond, "something is left in %s", dir)
 	})

@@ -39,6 +39,8 @@ type Options struct {
 	CreateDelay time.Duration
 	// Schedule puts a message scheduler between client and API, and between API and runner.
 	Schedule bool
+	// CreateDelayMost, if it is more than CreateDelay, makes the delay differ from box to box, up to that.
+	CreateDelayMost time.Duration
 	// SyncInterval is the time between two reports of the runner about its boxes; 0 = one second.
 	SyncInterval time.Duration
 }

@@ -25,6 +25,7 @@ func (*Stack) OtherKey() string         { return "" }
 func (*Stack) RunnerURL() string        { return "" }
 func (*Stack) RunnerToken() string      { return "" }
 func (*Stack) Dir() string              { return "" }
+func (*Stack) LogAddress() string       { return "" }
 func (*Stack) Journal() journal.Reader  { return nil }
 func (*Stack) Notes() []string          { return nil }
 func (*Stack) Bugs() bugs.Set           { return nil }

@@ -191,7 +191,7 @@ func (k *keeper) startAPI(ctx context.Context) error {
 		Keys:        []api.Key{{Key: k.order.Key, Org: Org}, {Key: k.order.OtherKey, Org: OtherOrg}},
 		RunnerToken: k.order.RunnerToken, AdminToken: k.order.AdminToken, Bugs: k.order.Bugs, Log: k.logAddr, StackID: k.order.ID,
 		Profile: k.order.Profile, Autostart: k.order.Autostart, Listen: k.apiAddr, DataDir: filepath.Join(k.dir, "api"),
-		BoxLimit: k.order.BoxLimit, CreateDelayMillis: int(k.order.CreateDelay.Milliseconds()),
+		BoxLimit: k.order.BoxLimit, CreateDelayMillis: int(k.order.CreateDelay.Milliseconds()), CreateDelayMostMillis: int(k.order.DelayMost.Milliseconds()),
 	})
 	if err != nil {
 		return err

@@ -30,6 +30,7 @@ type order struct {
 	FileJournal bool          `json:"file_journal"`
 	Sandbox     *int          `json:"sandbox"`
 	CreateDelay time.Duration `json:"create_delay"`
+	DelayMost   time.Duration `json:"create_delay_most"`
 	Sync        time.Duration `json:"sync"`
 	Work        string        `json:"work"` // host:port of what the runner is to take for the API; "" = the API itself
 	Key         string        `json:"key"`

@@ -75,7 +75,7 @@ func start(ctx context.Context, o Options) (*Stack, error) {
 		order: order{
 			ID: secret("")[:16], Bugs: within(o.Bugs, contract).String(), Profile: contract.Profile, Autostart: contract.Lifecycle().Autostart,
 			BoxLimit: o.BoxLimit, FileJournal: o.ForceFileJournal,
-			CreateDelay: o.CreateDelay, Sync: o.SyncInterval,
+			CreateDelay: o.CreateDelay, DelayMost: o.CreateDelayMost, Sync: o.SyncInterval,
 			Key: secret("blk_live_"), OtherKey: secret("blk_live_"), RunnerToken: secret(""), AdminToken: secret(""),
 		},
 	}

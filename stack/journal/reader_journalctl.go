@@ -15,18 +15,24 @@ import (
 // journalctlScan is a rawScan by the journalctl command. It asks for the entry at the cursor as
 // well (--cursor, not --after-cursor): journalctl skips one entry when the cursor's own is gone.
 func journalctlScan(ctx context.Context, dir string, from Cursor, opened func()) ([]Entry, error) {
+	args := []string{"--directory=" + dir}
+	if from != "" {
+		args = append(args, "--cursor="+string(from))
+	}
+	return runJournalctl(ctx, opened, args...)
+}
+
+// runJournalctl returns the entries that journalctl prints when it is asked for those of which.
+func runJournalctl(ctx context.Context, opened func(), which ...string) ([]Entry, error) {
 	path, err := findJournalctl()
 	if err != nil {
 		return nil, err
 	}
-	args := []string{
-		"--directory=" + dir, "--output=json", "--quiet", "--no-pager",
+	args := append([]string{
+		"--output=json", "--quiet", "--no-pager",
 		"--all", // without it a long value reads as null
 		"--output-fields=" + strings.Join([]string{fieldMessage, fieldMessageID, fieldPriority, fieldIdentifier, fieldPID}, ","),
-	}
-	if from != "" {
-		args = append(args, "--cursor="+string(from))
-	}
+	}, which...)
 	cmd := exec.CommandContext(ctx, path, args...)
 	cmd.Env = append(os.Environ(), "LC_ALL=C")
 	var stderr bytes.Buffer

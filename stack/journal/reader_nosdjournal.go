@@ -4,7 +4,10 @@ package journal
 
 import "errors"
 
-// sdScan is nil: this build reads journals through journalctl.
-var sdScan rawScan
+// sdScan and sdUnit are nil: this build reads journals through journalctl.
+var (
+	sdScan rawScan
+	sdUnit unitScan
+)
 
 func sdProbe(string) error { return errors.New("not in this build") }

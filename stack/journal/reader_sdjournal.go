@@ -45,6 +45,42 @@ func sdjournalScan(ctx context.Context, dir string, from Cursor, opened func()) 
 	if err := seek(); err != nil {
 		return nil, fmt.Errorf("seek journal: %w", err)
 	}
+	return sdEntries(ctx, j)
+}
+
+// sdUnit is a unitScan by libsystemd.
+var sdUnit unitScan = sdjournalUnit
+
+func sdjournalUnit(ctx context.Context, unit string, since time.Time, from Cursor) (entries []Entry, err error) {
+	j, err := sdjournal.NewJournal()
+	if err != nil {
+		return nil, fmt.Errorf("open journal: %w", err)
+	}
+	defer func() {
+		if cerr := j.Close(); cerr != nil && err == nil {
+			entries, err = nil, fmt.Errorf("close journal: %w", cerr)
+		}
+	}()
+	seek := func() error { return j.SeekRealtimeUsec(uint64(since.UnixMicro())) }
+	if from != "" {
+		seek = func() error { return j.SeekCursor(string(from)) }
+	}
+	for _, step := range []func() error{
+		func() error { return j.SetDataThreshold(0) }, // 0: never cut a long value
+		func() error { return j.AddMatch("_SYSTEMD_UNIT=" + unit) },
+		j.AddDisjunction,
+		func() error { return j.AddMatch(fieldMessageID + "=" + suppressedID) },
+		seek,
+	} {
+		if err := step(); err != nil {
+			return nil, fmt.Errorf("prepare journal: %w", err)
+		}
+	}
+	return sdEntries(ctx, j)
+}
+
+// sdEntries reads j from where it stands to its end.
+func sdEntries(ctx context.Context, j *sdjournal.Journal) (entries []Entry, err error) {
 	for {
 		if err := ctx.Err(); err != nil {
 			return nil, err

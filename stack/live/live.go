@@ -1,6 +1,7 @@
 // Package live is a stack that is already running: BoxLite's API with its runner, or the embedded
-// stack of another process. Only boxes that chaos made are ever touched; the engine sees to that by
-// working with ids that its own creates returned.
+// stack of another process. Only boxes that chaos made are ever touched: the engine works with ids that
+// its own creates returned, and a guard in front of the client refuses what is about any other box that
+// is known to be there. What a run makes stands in a ledger first, so that it can be swept away.
 package live
 
 import (
@@ -31,6 +32,18 @@ type Config struct {
 	// OtherKey is the bearer token of another organization, which boxes must be hidden from. "" = there
 	// is none, and that is not tried.
 	OtherKey string
+	// Prefix is the path prefix, for a stack that does not tell it; "" = what /v1/me says.
+	Prefix string
+	// Host is one that is not this machine and that the user has confirmed, "" = none.
+	Host     string
+	Image    string   // of boxes, "" = alpine:latest
+	Caps     Caps     // those that are 0 are DefaultCaps
+	Lifetime Lifetime // of boxes
+	Ledger   string   // folder of ledgers, "" = none is kept and nothing can be swept
+	// Journal is where the runner's log is, as ParseJournal reads it, "" = it is not read.
+	Journal string
+	// Control names the units of the stack's parts, as ParseControl reads them, "" = they are left alone.
+	Control string
 }
 
 // Where the keys are given, for error messages.
@@ -50,11 +63,19 @@ func (cfg Config) Check() error {
 		return &ConfigError{"the stack URL holds a user or password; give the key with " + fromKey}
 	case err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https"):
 		return &ConfigError{fmt.Sprintf("stack URL %q is not an http or https URL, like http://127.0.0.1:3000/api", Shown(cfg.URL))}
-	case !loopback(u.Hostname()):
-		return &ConfigError{fmt.Sprintf("stack URL %q is not on this machine; only loopback addresses may be tested", cfg.URL)}
+	case !loopback(u.Hostname()) && cfg.Host == "":
+		return &ConfigError{fmt.Sprintf("stack URL %q is not on this machine; if that stack may be worked hard, say --yes-this-is-not-loopback %s", cfg.URL, u.Hostname())}
+	case !loopback(u.Hostname()) && cfg.Host != u.Hostname():
+		return &ConfigError{fmt.Sprintf("stack URL %q is not on %s, which --yes-this-is-not-loopback names", cfg.URL, cfg.Host)}
 	}
 	if n, err := strconv.ParseUint(u.Port(), 10, 16); u.Port() != "" && (err != nil || n == 0) {
 		return &ConfigError{fmt.Sprintf("stack URL %q: there is no port %s; want 1 to 65535", cfg.URL, u.Port())}
+	}
+	if _, err := ParseJournal(cfg.Journal); err != nil {
+		return &ConfigError{"--journal " + cfg.Journal + ": " + err.Error()}
+	}
+	if _, err := ParseControl(cfg.Control); err != nil {
+		return &ConfigError{"--control " + cfg.Control + ": " + err.Error()}
 	}
 	for _, key := range [][2]string{{fromKey, cfg.Key}, {fromOtherKey, cfg.OtherKey}} {
 		if strings.ContainsFunc(key[1], unicode.IsControl) {
@@ -94,9 +115,16 @@ type Target struct {
 	contract           model.Contract
 	other, otherPrefix string // key of another organization, "" = none, and its path prefix
 	dead               chan error
+	book               *ledger // nil = none
+	room               *room
+	journal            *unitLog // nil = not read
+	control            *control // nil = none
 }
 
-var _ stack.Target = (*Target)(nil)
+var (
+	_ stack.Target   = (*Target)(nil)
+	_ stack.Reserver = (*Target)(nil)
+)
 
 // Connect looks at the stack and returns it as a target. The path prefix is what /v1/me says.
 func Connect(ctx context.Context, cfg Config) (*Target, error) {
@@ -111,18 +139,49 @@ func Connect(ctx context.Context, cfg Config) (*Target, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Target{client: stack.New(stack.Endpoint{URL: cfg.URL, Key: cfg.Key, Prefix: prefix}), contract: contract, other: cfg.OtherKey, dead: make(chan error)}
-	if cfg.OtherKey != "" {
-		if t.otherPrefix, err = whoAmI(ctx, cfg.URL, cfg.OtherKey, fromOtherKey); err != nil {
-			t.Close()
-			return nil, err
-		}
-		if prefix == "" || t.otherPrefix == "" || prefix == t.otherPrefix {
-			t.Close()
-			return nil, &ConfigError{"the other key does not show that it belongs to another organization: GET /v1/me gives both keys the same path prefix, or none"}
-		}
+	prefix = cmp.Or(cfg.Prefix, prefix)
+	cfg.Caps = cfg.Caps.filled()
+	t := &Target{contract: contract, other: cfg.OtherKey, dead: make(chan error, 1), room: newRoom(cfg.Caps)}
+	t.client = stack.New(stack.Endpoint{URL: cfg.URL, Key: cfg.Key, Prefix: prefix})
+	if err := t.prepare(ctx, cfg); err != nil {
+		t.Close()
+		return nil, err
 	}
 	return t, nil
+}
+
+// prepare gets ready what the target needs besides the client.
+func (t *Target) prepare(ctx context.Context, cfg Config) (err error) {
+	prefix := t.client.Endpoint().Prefix
+	if cfg.OtherKey != "" {
+		if t.otherPrefix, err = whoAmI(ctx, cfg.URL, cfg.OtherKey, fromOtherKey); err != nil {
+			return err
+		}
+		if prefix == "" || t.otherPrefix == "" || prefix == t.otherPrefix {
+			return &ConfigError{"the other key does not show that it belongs to another organization: GET /v1/me gives both keys the same path prefix, or none"}
+		}
+	}
+	if t.journal, err = openJournal(cfg.Journal); err != nil {
+		return fmt.Errorf("--journal %s: %w", cfg.Journal, err)
+	}
+	if t.control, err = openControl(ctx, cfg, t.client); err != nil {
+		return fmt.Errorf("--control %s: %w", cfg.Control, err)
+	}
+	if cfg.Ledger != "" {
+		if t.book, err = openLedger(cfg.Ledger, t.client.Endpoint().URL, prefix); err != nil {
+			return &ConfigError{fmt.Sprintf("cannot keep a ledger of boxes in %s (%v); name another folder with --ledger", cfg.Ledger, err)}
+		}
+	}
+	t.client = t.client.Guarded(newGuard(cfg, t.book, t.stop))
+	return nil
+}
+
+// stop ends the work on the stack.
+func (t *Target) stop(err error) {
+	select {
+	case t.dead <- err:
+	default:
+	}
 }
 
 // whoAmI returns the path prefix of the organization that key belongs to. from says where the key is given.
@@ -187,8 +246,28 @@ func loopback(host string) bool {
 	return ip != nil && ip.IsLoopback()
 }
 
-// Close drops the client's connections.
-func (t *Target) Close() { t.client.Close() }
+// Close drops the client's connections, and lets go of the journal, the units and the ledger.
+func (t *Target) Close() {
+	t.client.Close()
+	if t.journal != nil {
+		t.journal.close()
+	}
+	if t.control != nil {
+		t.control.close()
+	}
+	if t.book != nil {
+		t.book.close()
+		t.book = nil
+	}
+}
+
+// Left returns how many boxes of this run may be on the stack now, and 0 where no ledger is kept.
+func (t *Target) Left() int {
+	if t.book == nil {
+		return 0
+	}
+	return t.book.left()
+}
 
 // Client implements stack.Target.
 func (t *Target) Client() *stack.Client { return t.client }
@@ -218,8 +297,21 @@ func (t *Target) Describe() string {
 	return t.client.Endpoint().URL
 }
 
-// Journal implements stack.Target: the log of a runner elsewhere is not read.
-func (t *Target) Journal() stack.JournalSource { return nil }
+// Journal implements stack.Target.
+func (t *Target) Journal() stack.JournalSource {
+	if t.journal == nil {
+		return nil
+	}
+	return t.journal
+}
+
+// Control returns the means to break parts of the stack and mend them, nil when there are none.
+func (t *Target) Control() stack.Control {
+	if t.control == nil {
+		return nil
+	}
+	return t.control
+}
 
 // Exclusive implements stack.Target: others may use the stack.
 func (t *Target) Exclusive() bool { return false }
@@ -229,9 +321,6 @@ func (t *Target) ExecLogged() bool { return false }
 
 // Dead implements stack.Target.
 func (t *Target) Dead() <-chan error { return t.dead }
-
-// Control implements stack.Target: nothing of a live stack is broken on purpose.
-func (t *Target) Control() stack.Control { return nil }
 
 // Residue implements stack.Target: the machine of a live stack is not searched.
 func (t *Target) Residue(context.Context) ([]model.Residue, bool, error) { return nil, false, nil }

@@ -44,8 +44,15 @@ func (f *stackFlags) words() []string {
 	if set, err := bugs.Parse(f.bugs); err == nil && len(set) > 0 {
 		out = append(out, "--bug", set.String())
 	}
-	if f.stack != "embedded" {
+	if f.stack != "embedded" && f.credentials != "" {
+		out = append(out, "--stack-profile", f.credentials)
+	} else if f.stack != "embedded" {
 		out = append(out, "--stack", f.stack)
+	}
+	for _, x := range [][2]string{{"--journal", f.journal}, {"--image", f.image}, {"--path-prefix", f.prefix}, {"--yes-this-is-not-loopback", f.host}} {
+		if x[1] != "" && f.stack != "embedded" {
+			out = append(out, x[0], x[1])
+		}
 	}
 	if f.profile != "" {
 		out = append(out, "--profile", f.profile)
@@ -58,7 +65,7 @@ func (f *stackFlags) words() []string {
 
 // keyNeeded says what must be there for a printed command to work, or "".
 func (f *stackFlags) keyNeeded() string {
-	if f.stack == "embedded" || f.apiKey() == "" {
+	if f.stack == "embedded" || f.credentials != "" || f.apiKey() == "" {
 		return ""
 	}
 	if f.otherAPIKey() != "" {

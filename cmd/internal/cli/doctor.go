@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -18,10 +19,11 @@ func (a *app) doctorCmd() *cobra.Command {
 	var f stackFlags
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "doctor", Short: "Say which contract a stack keeps, and which answers contradict the others", Args: argCount(0, 0, ""),
+		Use: "doctor", Short: "Say whether a stack can be tested, which contract it keeps, and which answers contradict the others", Args: argCount(0, 0, ""),
 		Long: `doctor asks a stack with a handful of boxes of its own, which it removes again, and says which profile
 and flags fit and which answers contradict each of the others. With --profile it looks at that one only.
-Exit 0 if one fits, 1 if none does.`,
+Of a stack given by URL it says besides whether everything is there that a run needs, and what to do if not.
+Exit 0 if one fits, 1 if none does, 3 if something else is bad.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.doctor(cmd.Context(), f, asJSON) },
 	}
 	f.add(cmd)
@@ -46,7 +48,19 @@ func (a *app) doctor(ctx context.Context, f stackFlags, asJSON bool) error {
 		return err
 	}
 	defer st.close()
+	checks := []doctor.Check{}
+	journalled := time.Now()
+	if f.stack != "embedded" {
+		checks = doctor.Preflight(st.ctx, st.target.Client(), time.Now)
+	}
 	d, err := doctor.Examine(st.ctx, st.target.Client(), st.target.Limits())
+	if f.stack != "embedded" {
+		checks = append(checks, doctor.Create(d, err), f.checkLeft(st))
+		checks = append(checks, f.checkMachine(st, journalled)...)
+		if !asJSON {
+			a.printChecks(checks)
+		}
+	}
 	var dead *deadStack
 	var unable *doctor.Unable
 	switch {
@@ -60,7 +74,7 @@ func (a *app) doctor(ctx context.Context, f stackFlags, asJSON bool) error {
 	}
 	fits := diagnosed(d, f.profile, asked)
 	if asJSON {
-		if err := writeJSON(a.out, doctorJSON(st, d, fits)); err != nil {
+		if err := writeJSON(a.out, doctorJSON(st, d, fits, checks)); err != nil {
 			return err
 		}
 	} else {
@@ -68,6 +82,9 @@ func (a *app) doctor(ctx context.Context, f stackFlags, asJSON bool) error {
 	}
 	if !fits[0].OK() {
 		return exit(ExitViolation)
+	}
+	if slices.ContainsFunc(checks, func(c doctor.Check) bool { return c.Grade == doctor.Bad }) {
+		return exit(ExitBroken)
 	}
 	return nil
 }
@@ -124,7 +141,7 @@ type jsonFit struct {
 	Contradictions []doctor.Contradiction `json:"contradictions"`
 }
 
-func doctorJSON(st *openStack, d *doctor.Diagnosis, fits []doctor.Fit) map[string]any {
+func doctorJSON(st *openStack, d *doctor.Diagnosis, fits []doctor.Fit, checks []doctor.Check) map[string]any {
 	list := []jsonFit{}
 	for _, f := range fits {
 		bad := f.Contradictions
@@ -137,7 +154,7 @@ func doctorJSON(st *openStack, d *doctor.Diagnosis, fits []doctor.Fit) map[strin
 	if fits[0].OK() {
 		fit = fits[0].Contract.Profile
 	}
-	return map[string]any{"stack": st.target.Client().Endpoint().URL, "fits": fit, "seen": d.Flags.String(), "profiles": list, "answers": d.Answers}
+	return map[string]any{"stack": st.target.Client().Endpoint().URL, "fits": fit, "seen": d.Flags.String(), "profiles": list, "answers": d.Answers, "checks": checks}
 }
 
 // judgedBy names the contract that a stack given by URL was judged by because somebody said so, and how
@@ -153,7 +170,9 @@ func (f *stackFlags) judgedBy() string {
 // findContract asks the stack of cfg which contract it keeps, puts that into cfg, and says what it
 // found. Flags in cfg that the user asked for stay.
 func (f *stackFlags) findContract(ctx context.Context, cfg *live.Config) ([]string, error) {
-	t, err := live.Connect(ctx, live.Config{URL: cfg.URL, Key: cfg.Key})
+	look := *cfg
+	look.OtherKey, look.Journal, look.Control = "", "", ""
+	t, err := live.Connect(ctx, look)
 	if err != nil {
 		return nil, err
 	}

@@ -78,6 +78,9 @@ func (p *progress) left() []string {
 	case p.flags.duration > 0:
 		over = false
 		out = append(out, report.Clock(left)+" left")
+	case p.flags.plans == 0:
+		over = false
+		out = append(out, "until it is stopped")
 	default:
 		over = false
 		out = append(out, report.Count(max(0, p.flags.plans-p.stats.Snapshot().Plans), "plan")+" left")

@@ -37,6 +37,8 @@ type runFlags struct {
 	messages, faults  string
 	faultList         []string
 	noShrink          bool
+	service           bool
+	metrics           string
 }
 
 func (a *app) runCmd() *cobra.Command {
@@ -52,6 +54,7 @@ shrunk and saved at once; then the search goes on until the time is over. Exit 1
 			if err := f.zero(cmd.Flags().Changed); err != nil {
 				return err
 			}
+			f.service = f.service || underSystemd()
 			return a.run(cmd.Context(), f)
 		},
 	}
@@ -71,6 +74,8 @@ shrunk and saved at once; then the search goes on until the time is over. Exit 1
 	fl.BoolVar(&f.noShrink, "no-shrink", false, "save findings as they are found")
 	fl.BoolVar(&f.fast, "fail-fast", false, "end after the first finding")
 	fl.BoolVar(&f.json, "json", false, "print the summary as one JSON object on stdout")
+	fl.BoolVar(&f.service, "service", false, "search until SIGTERM, as a service of systemd of Type=notify (default when systemd asks to be notified)")
+	fl.StringVar(&f.metrics, "metrics", "", "address of this machine on which Prometheus may read numbers, like 127.0.0.1:9095")
 	fl.BoolVar(&f.quiet, "quiet", false, "no progress, only findings and one last line")
 	return cmd
 }
@@ -115,10 +120,13 @@ func (f *runFlags) check() error {
 		return err
 	}
 	f.broken = strings.Join(f.faultList, ",")
-	if len(f.faultList) > 0 && f.stack != "embedded" {
-		return usagef("--faults is for the embedded stack; nothing of another one can be broken from here")
+	if len(f.faultList) > 0 && f.stack != "embedded" && f.control == "" {
+		return usagef("--faults needs --control unit:api=NAME,runner=NAME on a stack given by URL")
 	}
-	if f.duration == 0 && f.plans == 0 {
+	if err := checkMetrics(f.metrics); err != nil {
+		return err
+	}
+	if f.duration == 0 && f.plans == 0 && !f.service {
 		f.duration = time.Minute
 	}
 	_, err = f.stackFlags.check()
@@ -160,8 +168,22 @@ func (a *app) run(ctx context.Context, f runFlags) error {
 	stats := &campaign.Stats{}
 	show := newProgress(a, f, stats, began)
 	show.folder = folder
+	var events campaign.Events = show
+	if f.metrics != "" {
+		at, stop, err := serveMetrics(f.metrics, show, st)
+		if err != nil {
+			return err
+		}
+		defer stop()
+		st.notes = append(st.notes, "metrics: "+at)
+	}
 	show.start(st)
-	c := &campaign.Campaign{Rig: st.rig, Store: store, Events: show, Stats: stats, Build: st.target.Describe(), Bugs: bugList(f.bugs), Excerpt: report.Excerpt,
+	if f.service {
+		s := serveSystemd(show, st)
+		defer s.close()
+		events = s
+	}
+	c := &campaign.Campaign{Rig: st.rig, Store: store, Events: events, Stats: stats, Build: st.target.Describe(), Bugs: bugList(f.bugs), Excerpt: report.Excerpt,
 		Config: campaign.Config{Seed: f.seed, Duration: f.duration, Plans: f.plans, Workers: f.workers, Clients: f.clients, MaxSteps: f.steps, FailFast: f.fast, Schedule: f.schedule, Faults: f.faultList,
 			Shrink: campaign.ShrinkConfig{Budget: f.budget, Parallel: shrinkParallel(f.workers), Off: f.noShrink}}}
 	findings, err := c.Run(ctx)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"os"
 	"regexp"
 	"strings"
 	"sync/atomic"
@@ -76,8 +77,7 @@ func parseStack(flag, text string) (stackFlags, error) {
 	fs := pflag.NewFlagSet(flag, pflag.ContinueOnError)
 	fs.Usage = func() {}
 	fs.StringVar(&s.bugs, "bug", "", "")
-	fs.StringVar(&s.key, "key", "", "")
-	fs.StringVar(&s.otherKey, "other-key", "", "")
+	s.addLive(fs)
 	s.addContract(fs)
 	// 'embedded --bug a, b' names two bugs.
 	words := strings.Fields(afterComma.ReplaceAllString(text, ","))
@@ -88,7 +88,11 @@ func parseStack(flag, text string) (stackFlags, error) {
 	if fs.NArg() != 1 || len(words) > 1 && shownStack([]string{s.stack}) == "" {
 		return s, usagef("%s%s: want one stack, embedded or a URL, and then its flags", flag, shownStack(words))
 	}
-	if _, err := s.check(); err != nil {
+	err := s.settle(func(name string) bool { return name == "stack" || fs.Changed(name) }, os.Getenv)
+	if err == nil {
+		_, err = s.check()
+	}
+	if err != nil {
 		return s, usagef("%s%s: %v", flag, shownStack(words), err)
 	}
 	return s, nil

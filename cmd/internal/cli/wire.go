@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -25,14 +26,15 @@ type stackFlags struct {
 	schedule bool   // the messages of plans are to be scheduled
 	broken   string // faults that plans may have, comma-separated
 	contractFlags
+	liveFlags
 }
 
 func (f *stackFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.stack, "stack", "embedded", "embedded, or the URL of a running stack without /v1, like http://127.0.0.1:3000/api")
 	cmd.Flags().StringVar(&f.bugs, "bug", "", "seeded bugs to switch on in the embedded stack, comma-separated; chaos bugs lists them")
-	cmd.Flags().StringVar(&f.key, "key", "", "API key of a stack given by URL (default $BOXLITE_API_KEY)")
-	cmd.Flags().StringVar(&f.otherKey, "other-key", "", "key of another organization of that stack, which must not get at our boxes (default $BOXLITE_OTHER_API_KEY)")
+	f.addLive(cmd.Flags())
 	f.addContract(cmd.Flags())
+	f.settleBefore(cmd)
 }
 
 // check reports mistakes in the flags without starting anything.
@@ -51,7 +53,7 @@ func (f *stackFlags) check() (bugs.Set, error) {
 		return nil, usagef("--stack %q is neither \"embedded\" nor a URL", live.Shown(f.stack))
 	}
 	if f.stack != "embedded" {
-		if err := (live.Config{URL: f.stack, Key: f.apiKey(), OtherKey: f.otherAPIKey()}).Check(); err != nil {
+		if err := f.config().Check(); err != nil {
 			return nil, err
 		}
 	}
@@ -119,6 +121,7 @@ func (f *stackFlags) open(ctx context.Context) (*openStack, error) {
 	if f.stack == "embedded" {
 		st, err := openEmbedded(ctx, set, contract, f.schedule)
 		if err == nil {
+			st.notes = append([]string{"stack: embedded, as " + f.origin}, st.notes...)
 			if f.profile == auto {
 				st.notes = append(st.notes, "contract: "+contract.String()+", which the embedded stack plays unless told otherwise")
 			}
@@ -126,7 +129,8 @@ func (f *stackFlags) open(ctx context.Context) (*openStack, error) {
 		}
 		return st, err
 	}
-	cfg := live.Config{URL: f.stack, Key: f.apiKey(), OtherKey: f.otherAPIKey(), Profile: contract.Profile, Flags: contract.Flags}
+	cfg := f.config()
+	cfg.Profile, cfg.Flags = contract.Profile, contract.Flags
 	var seen []string
 	if f.profile == auto {
 		if seen, err = f.findContract(ctx, &cfg); err != nil {
@@ -137,12 +141,27 @@ func (f *stackFlags) open(ctx context.Context) (*openStack, error) {
 	if err != nil {
 		return nil, err
 	}
-	notes := append(seen, "journal: not read, so what the runner saw is not judged", "leftovers: the machine of the stack is not searched",
-		"limit of boxes: not known, so quotas and the counts of the organization are not judged")
-	if cfg.OtherKey == "" {
+	f.sayOrigin()
+	return use(ctx, t, append(seen, f.liveNotes(t)...), t.Close)
+}
+
+// liveNotes say how a stack given by URL is worked on, and what is not looked at there.
+func (f *stackFlags) liveNotes(t *live.Target) []string {
+	notes := []string{"stack: from " + f.origin,
+		fmt.Sprintf("caps: %d boxes at once, %d creates a minute, %d MiB of output; boxes stop after %s idle and go %s later", f.boxes, f.creates, f.outputMiB, f.autoStop, f.autoDelete)}
+	if j := t.Journal(); j != nil {
+		notes = append(notes, "journal: "+j.Describe())
+	} else {
+		notes = append(notes, "journal: not read (--journal), so what the runner saw is not judged")
+	}
+	if t.Control() != nil {
+		notes = append(notes, "control: "+f.control)
+	}
+	notes = append(notes, "leftovers: the machine of the stack is not searched", "limit of boxes: not known, so quotas and the counts of the organization are not judged")
+	if f.otherAPIKey() == "" {
 		notes = append(notes, "other organizations: no key of one (--other-key), so what they can reach is not tried")
 	}
-	return use(ctx, t, notes, t.Close)
+	return notes
 }
 
 // reach looks whether a stack given by URL is there, for commands that need it much later.
@@ -201,4 +220,10 @@ func watch(ctx context.Context, t stack.Target) (context.Context, context.Cancel
 // deadStack is the cause of a context that ended because the stack did.
 type deadStack struct{ err error }
 
-func (d *deadStack) Error() string { return fmt.Sprintf("the stack has ended by itself: %v", d.err) }
+func (d *deadStack) Error() string {
+	var stop *live.StopError
+	if errors.As(d.err, &stop) {
+		return stop.Text
+	}
+	return fmt.Sprintf("the stack has ended by itself: %v", d.err)
+}

@@ -23,6 +23,8 @@ type Config struct {
 	// CreateDelayMillis holds back the job of a new box, as the boot of a virtual machine would, so
 	// that the states in between can be seen.
 	CreateDelayMillis int `json:"create_delay_millis"`
+	// CreateDelayMostMillis, if it is more, makes that time differ from box to box.
+	CreateDelayMostMillis int `json:"create_delay_most_millis"`
 	// DatabaseMicros is how long the API awaits its database between reading and writing. The records
 	// of this API are read from memory, so without it that time, in which BoxLite's API serves other requests,
 	// would not exist. 0 = DefaultDatabaseMicros, negative = none.

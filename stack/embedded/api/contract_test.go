@@ -199,6 +199,18 @@ func TestCreateDelay_ShowsTheBoxAsConfigured(t *testing.T) {
 	require.Equal(t, "running", g.status("n"))
 }
 
+func TestCreateDelay_DiffersFromBoxToBox(t *testing.T) {
+	g := newRig(t, func(c *Config) { c.CreateDelayMillis, c.CreateDelayMostMillis = 1, 60_000 })
+	for _, name := range []string{"a", "b", "c"} {
+		go func() { _, _ = call(keyA, "POST", g.url+"/v1/boxes", `{"name":"`+name+`"}`) }()
+	}
+	// With a delay of a millisecond they would run at once; that all three are that quick is one chance in
+	// many millions.
+	g.eventually("c", "configured")
+	g.eventually("a", "configured")
+	g.eventually("b", "configured")
+}
+
 func TestNoRunner(t *testing.T) {
 	g := newRig(t)
 	id := g.create("")

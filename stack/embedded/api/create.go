@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"math/rand/v2"
 	"net/http"
 	"time"
 
@@ -71,6 +72,9 @@ func (s *Server) admit(ctx context.Context, org string, sp spec) (record, error)
 // releaseLater queues the job of a new box, after the delay that stands for its boot.
 func (s *Server) releaseLater(j *job) {
 	delay := time.Duration(s.cfg.CreateDelayMillis) * time.Millisecond
+	if spread := s.cfg.CreateDelayMostMillis - s.cfg.CreateDelayMillis; spread > 0 {
+		delay += time.Duration(rand.IntN(spread+1)) * time.Millisecond
+	}
 	if delay <= 0 {
 		s.store.release(j)
 		return
