@@ -3,6 +3,7 @@ package journal
 import (
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -101,18 +102,20 @@ func TestKillsUnderLoadLoseNothing(t *testing.T) {
 	w := dialForTest(t, d)
 	const senders, lines = 4, 2000
 	failed := make(chan error, senders)
+	var sent atomic.Int64
 	for g := range senders {
 		go func() {
 			var err error
 			for i := 0; i < lines && err == nil; i++ {
 				err = w.Send(6, "writer", fmt.Sprintf("writer %d:%d", g, i), nil)
+				sent.Add(1)
 			}
 			failed <- err
 		}()
 	}
 	whole := true
-	for range 5 {
-		time.Sleep(20 * time.Millisecond)
+	for round := range int64(5) {
+		require.Eventually(t, func() bool { return sent.Load() >= (round+1)*lines/2 }, time.Minute, time.Millisecond)
 		whole = d.Kill() && whole
 		d = restart()
 	}
