@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 )
 
 // databaseFile is the file in Config.DataDir.
@@ -50,7 +51,7 @@ func openDatabase(dir string) (*database, error) {
 		InitialMmapSize: 16 << 20, // growing stops the world
 	})
 	switch {
-	case errors.Is(err, bbolt.ErrTimeout):
+	case errors.Is(err, bolterrors.ErrTimeout):
 		return nil, fmt.Errorf("open database %s: another process uses it", file)
 	case err != nil:
 		return nil, fmt.Errorf("open database %s: %w", file, err)
