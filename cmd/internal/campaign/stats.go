@@ -12,6 +12,7 @@ type Stats struct {
 	mu    sync.Mutex
 	c     Counts
 	cover Coverage
+	Pace  Pace
 }
 
 // Counts is what a campaign did so far.
@@ -47,6 +48,7 @@ func (c Counts) Overlap() float64 {
 func (s *Stats) Add(h *model.History, v model.Verdict) {
 	overlapping, boxCalls := overlap(h)
 	signs := look(h, v, overlapping > 0)
+	s.Pace.Add(h)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.cover.add(h)

@@ -192,7 +192,9 @@ func (a *app) run(ctx context.Context, f runFlags) error {
 	if errors.As(context.Cause(ctx), &dead) {
 		err = dead
 	}
-	return a.summary(f, summary{stats: stats.Snapshot(), coverage: stats.Coverage(), findings: findings, folder: folder.Dir(), took: time.Since(began), stack: st, err: err, givenUp: st.rig.GivenUp(), interrupted: ctx.Err() != nil && dead == nil})
+	done := summary{stats: stats.Snapshot(), coverage: stats.Coverage(), findings: findings, folder: folder.Dir(), took: time.Since(began), stack: st, err: err, givenUp: st.rig.GivenUp(), interrupted: ctx.Err() != nil && dead == nil}
+	a.savePage(folder.Dir(), done.page(&f, stats.Pace.Points(), began))
+	return a.summary(f, done)
 }
 
 // openCorpus opens the folder of cases and says what in it cannot be read; that does no harm to the rest.
