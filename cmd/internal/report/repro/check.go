@@ -211,4 +211,3 @@ func (b *builder) checkSessions(sig model.Signature) error {
 	}
 	return nil
 }
-

@@ -176,7 +176,7 @@ func (p *Program) shellChecks() string {
 		if !c.Judge {
 			continue
 		}
-		what := quoted(strings.TrimSpace(c.Op + " " + c.Box + c.Exec + c.Bind))
+		what := quoted(strings.TrimSpace(c.Op + " " + cmp.Or(c.Bind, c.Exec, c.Box)))
 		switch {
 		case p.Check.Kind == "status" && len(p.Check.Want) > 0:
 			fmt.Fprintf(&b, "  one_of %d %s '%s'\n", c.N, what, words(p.Check.Want))
