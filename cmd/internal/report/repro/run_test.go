@@ -65,7 +65,9 @@ var kinds = []kind{
 	{"sh", "repro.sh", []string{"bash", "curl", "python3"}, func(p *repro.Program) (string, error) { return p.Shell(), nil }, func(f string) []string { return []string{"bash", f} }},
 	{"go", "repro_test.go", []string{"go"}, (*repro.Program).GoTest, func(f string) []string { return []string{"go", "test", "-count=1", f} }},
 	{"pytest", "test_repro.py", []string{"python3", "pytest"}, func(p *repro.Program) (string, error) { return p.Pytest(), nil },
-		func(f string) []string { return []string{"python3", "-m", "pytest", "-q", "-p", "no:cacheprovider", f} }},
+		func(f string) []string {
+			return []string{"python3", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "faulthandler_timeout=60", f}
+		}},
 }
 
 // perform runs the program on s and returns its exit code and what it printed.
@@ -89,7 +91,10 @@ func perform(t *testing.T, k kind, p *repro.Program, env ...string) (int, string
 	file := filepath.Join(t.TempDir(), k.file)
 	require.NoError(t, os.WriteFile(file, []byte(text), 0o755))
 	argv := k.run(file)
-	cmd := exec.CommandContext(t.Context(), argv[0], argv[1:]...)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd.WaitDelay = 5 * time.Second
 	cmd.Dir = filepath.Dir(file)
 	cmd.Env = append(os.Environ(), append([]string{"GOFLAGS=", "GOWORK=off"}, env...)...)
 	var out bytes.Buffer
