@@ -98,8 +98,9 @@ func (e *CannotError) Error() string { return e.Why }
 
 func cannot(format string, args ...any) error { return &CannotError{fmt.Sprintf(format, args...)} }
 
-// token begins the token of every exec. It is the same in every run: each has boxes of its own.
-const token = "chaos-repro"
+// token begins the token of every exec. It is the same in every run: each has boxes of its own. It is as long as
+// those of chaos, for where output is cut into pieces depends on how long its lines are.
+const token = "chaos-repro0-100"
 
 // maxRounds bounds how often a program performs its plan; miss is the chance that a bug is not seen.
 const (
