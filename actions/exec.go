@@ -240,3 +240,27 @@ func (e *Env) Info(ctx context.Context, ref model.Ref) *model.Call {
 func execPath(c *model.Call, below ...string) string {
 	return stack.BoxPath(c.BoxID, append([]string{"executions", c.ExecID}, below...)...)
 }
+
+// PayloadOf returns what a step of exec runs when the names of its run begin with token.
+func PayloadOf(token string, s model.Step) model.Payload { return payload(token, s) }
+
+// Intrusion returns the route that a step of probe tries: its method, its path with the ids put in,
+// and the JSON body it sends, nil for none. ok is false for routes that make a box or a session.
+func Intrusion(s model.Step, box, exec string) (method, path string, body any, ok bool) {
+	for _, x := range boxIntrusions {
+		if s.Action != (probe{}).Spec().Name || x.name != s.Args.Get("route") && (s.Args.Has("route") || x.name != boxIntrusions[0].name) {
+			continue
+		}
+		if x.name == "create" {
+			return "", "", nil, false
+		}
+		if x.body != nil {
+			body = x.body(nil)
+		}
+		return x.method, x.path(box, exec), body, true
+	}
+	return "", "", nil, false
+}
+
+// BadCreate changes the body of a create into the request that variant names.
+func BadCreate(variant string, body map[string]any) { badCreates[variant](body) }

@@ -239,3 +239,9 @@ func (p Payload) emitOne(stream byte, from, to, h int) (string, int) {
 	return fmt.Sprintf(`awk 'BEGIN{h=%d;for(i=%d;i<=%d;i++){h=(h*31+i*7)%%%d;printf "%s %c %%06d %%06d%s\n",i,h}}'`,
 		h, from, to, hashMod, p.Token, stream, p.lineText(stream)), after
 }
+
+// Seed returns the running hash of stream before its first line.
+func (p Payload) Seed(stream byte) int { return p.seed(stream) }
+
+// UTF8Text is what stands behind the hash of each line of an exec with UTF8.
+const UTF8Text = utf8Text

@@ -94,7 +94,7 @@ Ctrl-C quits at once, with 130.`,
 		return usagef("%s: %s; see %s --help", cmd.CommandPath(), flagMistake(err), cmd.CommandPath())
 	})
 	root.AddCommand(a.runCmd(), a.replayCmd(), a.shrinkCmd(), a.whyCmd(), a.tuneCmd(), a.judgeCmd(), a.reportCmd(), a.serveCmd(), a.corpusCmd(), a.bugsCmd(), a.proveCmd(), a.twoSidedCmd(),
-		a.stackCmd(), a.actionsCmd(), a.faultsCmd(), a.invariantsCmd())
+		a.stackCmd(), a.actionsCmd(), a.faultsCmd(), a.invariantsCmd(), a.exportCmd(), a.manCmd())
 	root.InitDefaultCompletionCmd()
 	for _, c := range root.Commands() {
 		if c.Name() == "completion" { // cobra's own says nothing about a shell it does not know

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -28,6 +29,8 @@ type replayFlags struct {
 	parallel int
 	json     bool
 	quiet    bool
+	report   string
+	dir      string // for reports
 }
 
 func (f *replayFlags) add(cmd *cobra.Command) {
@@ -49,6 +52,8 @@ otherwise; it plays the kind of server that the case was found on.`,
 	f.add(cmd)
 	cmd.Flags().BoolVar(&f.json, "json", false, "print an array of reports")
 	cmd.Flags().BoolVar(&f.quiet, "quiet", false, "print only what is not FIXED")
+	cmd.Flags().StringVar(&f.report, "report", "", "write a report too: junit")
+	cmd.Flags().StringVar(&f.dir, "report-dir", ".", "folder for the report")
 	return cmd
 }
 
@@ -113,6 +118,11 @@ func (a *app) replay(ctx context.Context, f replayFlags, names []string) error {
 	if err != nil {
 		return err
 	}
+	formats, err := parseFormats(f.report, []string{"junit"})
+	if err != nil {
+		return err
+	}
+	began := time.Now()
 	var reports []replayed
 	each := func(r replayed) {
 		reports = append(reports, r)
@@ -123,6 +133,16 @@ func (a *app) replay(ctx context.Context, f replayFlags, names []string) error {
 	}
 	err = a.replayOn(ctx, f, cases, func(_ int, r replayed) { each(r) })
 	code := replayCode(reports)
+	if len(formats) > 0 {
+		var b bytes.Buffer
+		err := replayJUnit(&b, time.Since(began), reports)
+		if err == nil {
+			err = writeReport(f.dir, report.Formats["junit"], b.Bytes())
+		}
+		if err != nil {
+			return fmt.Errorf("write report: %w", err)
+		}
+	}
 	if err != nil {
 		if code == ExitViolation && errors.Is(err, context.Canceled) {
 			fmt.Fprintln(a.err, "chaos: interrupted")

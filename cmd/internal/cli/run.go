@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -39,6 +40,8 @@ type runFlags struct {
 	noShrink          bool
 	service           bool
 	metrics           string
+	report, reportDir string
+	formats           []string // of report
 }
 
 func (a *app) runCmd() *cobra.Command {
@@ -73,6 +76,8 @@ shrunk and saved at once; then the search goes on until the time is over. Exit 1
 	fl.DurationVar(&f.budget, "shrink-budget", 2*time.Minute, "longest time to shrink one finding")
 	fl.BoolVar(&f.noShrink, "no-shrink", false, "save findings as they are found")
 	fl.BoolVar(&f.fast, "fail-fast", false, "end after the first finding")
+	fl.StringVar(&f.report, "report", "", "write reports too, comma-separated: "+strings.Join(runFormats(), ", "))
+	fl.StringVar(&f.reportDir, "report-dir", "", "folder for reports (default the run folder)")
 	fl.BoolVar(&f.json, "json", false, "print the summary as one JSON object on stdout")
 	fl.BoolVar(&f.service, "service", false, "search until SIGTERM, as a service of systemd of Type=notify (default when systemd asks to be notified)")
 	fl.StringVar(&f.metrics, "metrics", "", "address of this machine on which Prometheus may read numbers, like 127.0.0.1:9095")
@@ -116,6 +121,15 @@ func (f *runFlags) check() error {
 		return usagef("--schedule %s: want on or off", f.messages)
 	}
 	var err error
+	if f.formats, err = parseFormats(f.report, runFormats()); err != nil {
+		return err
+	}
+	if f.reportDir != "" && len(f.formats) == 0 {
+		return usagef("--report-dir says where, but nothing says what; name formats with --report")
+	}
+	if f.json && slices.Contains(f.formats, "github") {
+		return usagef("--report github and --json both write to stdout; leave one out")
+	}
 	if f.faultList, err = parseFaults(f.faults); err != nil {
 		return err
 	}

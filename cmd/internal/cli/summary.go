@@ -105,6 +105,12 @@ func (a *app) summary(f runFlags, s summary) error {
 		report.Power(a.out, s.weak(), campaign.Unproven(s.stats))
 		fmt.Fprintf(a.out, "  result   %s\n  page     %s\n  folder   %s (judge it again: %s)\n", s.claim(), quote(filepath.Join(s.folder, pageFile)), quote(s.folder), command("judge", s.folder))
 	}
+	if err := a.writeReports(f, s); err != nil {
+		fmt.Fprintln(a.err, "chaos: "+oneLine(err))
+		if s.code() == ExitOK {
+			return exit(ExitBroken) // whoever reads the report must not take its absence for a pass
+		}
+	}
 	if s.err != nil {
 		fmt.Fprintln(a.err, "chaos: "+oneLine(s.err))
 	}
