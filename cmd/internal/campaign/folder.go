@@ -187,45 +187,6 @@ func ReadFolder(dir string, vocab model.Vocabulary, read func(Saved)) []error {
 	return errs
 }
 
-// FindHistory returns a saved history of the run folder dir that shows the violation with this
-// signature: one of exactly this plan if there is any, or else the first; nil when none is kept.
-// Only what is returned is read whole.
-func FindHistory(dir, plan, signature string, vocab model.Vocabulary) (*model.History, *model.Violation) {
-	subs, err := historyFolders(dir)
-	if err != nil {
-		return nil, nil
-	}
-	best, exact := "", false
-	for _, sub := range subs {
-		v, err := readVerdict(filepath.Join(sub, verdictFile))
-		if err != nil || v == nil || violationOf(v, signature) == nil {
-			continue
-		}
-		text, err := corpus.ReadRegular(filepath.Join(sub, planFile), "plan", corpus.MaxSize)
-		same := err == nil && string(text) == plan
-		if best == "" || same && !exact {
-			best, exact = sub, same
-		}
-	}
-	if best == "" {
-		return nil, nil
-	}
-	s, err := readSaved(best, vocab)
-	if err != nil || s.Verdict == nil {
-		return nil, nil
-	}
-	return s.History, violationOf(s.Verdict, signature)
-}
-
-func violationOf(v *model.Verdict, signature string) *model.Violation {
-	for i := range v.Violations {
-		if v.Violations[i].Signature.String() == signature {
-			return &v.Violations[i]
-		}
-	}
-	return nil
-}
-
 // historyFolders returns dir itself if it holds a history, or else the folders in it that do.
 func historyFolders(dir string) ([]string, error) {
 	if hasHistory(dir) {

@@ -12,7 +12,6 @@ type Stats struct {
 	mu    sync.Mutex
 	c     Counts
 	cover Coverage
-	Pace  Pace
 }
 
 // Counts is what a campaign did so far.
@@ -48,7 +47,6 @@ func (c Counts) Overlap() float64 {
 func (s *Stats) Add(h *model.History, v model.Verdict) {
 	overlapping, boxCalls := overlap(h)
 	signs := look(h, v, overlapping > 0)
-	s.Pace.Add(h)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.cover.add(h)

@@ -207,7 +207,6 @@ func (a *app) run(ctx context.Context, f runFlags) error {
 		err = dead
 	}
 	done := summary{stats: stats.Snapshot(), coverage: stats.Coverage(), findings: findings, folder: folder.Dir(), took: time.Since(began), stack: st, err: err, givenUp: st.rig.GivenUp(), interrupted: ctx.Err() != nil && dead == nil}
-	a.savePage(folder.Dir(), done.page(&f, stats.Pace.Points(), began))
 	return a.summary(f, done)
 }
 

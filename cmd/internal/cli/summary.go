@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"path/filepath"
 	"time"
 
 	"chaos/cmd/internal/campaign"
@@ -103,7 +102,7 @@ func (a *app) summary(f runFlags, s summary) error {
 			fmt.Fprintf(a.out, "  judged   %s\n", by)
 		}
 		report.Power(a.out, s.weak(), campaign.Unproven(s.stats))
-		fmt.Fprintf(a.out, "  result   %s\n  page     %s\n  folder   %s (judge it again: %s)\n", s.claim(), quote(filepath.Join(s.folder, pageFile)), quote(s.folder), command("judge", s.folder))
+		fmt.Fprintf(a.out, "  result   %s\n  folder   %s (judge it again: %s)\n", s.claim(), quote(s.folder), command("judge", s.folder))
 	}
 	if err := a.writeReports(f, s); err != nil {
 		fmt.Fprintln(a.err, "chaos: "+oneLine(err))
