@@ -67,7 +67,7 @@ func (a *app) serve(ctx context.Context, addr string, s *site) error {
 		<-ctx.Done()
 		_ = server.Close()
 	}()
-	fmt.Fprintf(a.out, "serving %s and %s at http://%s (Ctrl-C ends it)\n", quote(s.out), quote(s.corpus), l.Addr())
+	fmt.Fprintf(a.err, "chaos: serving %s and %s at http://%s (Ctrl-C ends it)\n", quote(s.out), quote(s.corpus), l.Addr())
 	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}

@@ -129,12 +129,12 @@ func LoadPage(dir string) (*Page, error) {
 // Verdict is the outcome in a word: "pass", "found", "broken" or "inconclusive".
 func (p *Page) Verdict() string {
 	switch {
+	case p.Exit == 3:
+		return "broken"
 	case len(p.Findings) > 0:
 		return "found"
 	case p.Exit == 0:
 		return "pass"
-	case p.Exit == 3:
-		return "broken"
 	}
 	return "inconclusive"
 }

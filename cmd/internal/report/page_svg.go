@@ -72,7 +72,7 @@ func (t *Timeline) Draw() Drawing {
 	for _, f := range t.Faults {
 		d.Bands = append(d.Bands, drawnBand{x(f.From), max(3, x(f.To)-x(f.From)), f.Label, f.Title})
 	}
-	for ms := nice(span / 1e6 / 8); float64(len(d.Ticks))*ms*1e6 <= span; {
+	for ms := nice(span / 1e6 / 8); float64(len(d.Ticks))*ms*1e6 <= 0.95*span; {
 		at := float64(len(d.Ticks)) * ms * 1e6
 		d.Ticks = append(d.Ticks, drawnTick{x(t.From + int64(at)), fmt.Sprintf("%g ms", math.Round(at/1e4)/100)})
 	}
@@ -111,9 +111,6 @@ func (t *Timeline) Draw() Drawing {
 			e := drawnMark{X: x(m.At), Mark: m}
 			row := 0
 			row, e.TextX, e.Anchor = rows.place(e.X, 6, m.Label)
-			if e.Anchor == "start" {
-				e.TextX += 5
-			}
 			e.Y = y + row*rowHeight
 			lane.Marks = append(lane.Marks, e)
 		}
@@ -151,16 +148,17 @@ func lanesInOrder(names []string) []string {
 // rows is how far each row of a lane is taken.
 type rows []float64
 
-// place finds the first row where a bar with its label fits. Bars come in order of their beginning.
+// place finds the first row where a bar with its label fits, in it or beside it. Bars come in order of their beginning.
 func (r *rows) place(x, w float64, label string) (row int, textX float64, anchor string) {
 	text := charWidth*float64(utf8.RuneCountInString(label)) + 10
-	from, to := x, x+max(w, text)
+	from, to := x, x+w
 	textX, anchor = x+4, "start"
-	if x+text > drawWidth {
-		// At the right edge the label stands before the bar's end.
-		to = x + w
-		textX, anchor = min(to, drawWidth)-4, "end"
-		from = min(x, textX-text)
+	switch {
+	case text <= w: // inside
+	case x+w+text <= drawWidth:
+		textX, to = x+w+4, x+w+text
+	default: // at the right edge it stands before the bar
+		textX, anchor, from = x-4, "end", x-text
 	}
 	for i, end := range *r {
 		if end <= from {
