@@ -25,7 +25,7 @@ func TestSeries_CountsAnswersByTheTimeTheyCame(t *testing.T) {
 	// What comes an hour later makes the slots wider, and loses none.
 	s.add(&model.History{Meta: model.Meta{Began: began.Add(time.Hour)}, Calls: []model.Call{call("a", "b1", 0, ms)}})
 	require.LessOrEqual(t, len(s.Slots), mostSlots)
-	require.Equal(t, 64*time.Second, s.Width)
+	require.Equal(t, 32*time.Second, s.Width)
 	require.Equal(t, 2, s.Slots[0].Calls)
 	require.Greater(t, s.Slots[0].Quantile(0.95), time.Second)
 	require.Zero(t, s.Slots[1].Quantile(0.5))
