@@ -48,6 +48,8 @@ type Finding struct {
 	// Small is the violation as the plan of Case shows it, with that plan's refs; nil if that plan has
 	// not been performed since it was chosen.
 	Small *model.Violation
+	// SmallHistory is the history that Small is of.
+	SmallHistory *model.History
 }
 
 // Events hears what happens in a campaign. Its methods are not called concurrently.
@@ -203,12 +205,13 @@ func (c *Campaign) finish(ctx context.Context, finding *Finding, known map[model
 	}
 	cs := c.newCase(f, end.Plan, end.Certificate, what)
 	var small *model.Violation
+	var shown *model.History
 	// What a plan this small shows besides is the same bug by another name.
 	if h, v, err := c.again(ctx, end.Plan, f.Violation.Signature); err == nil && h != nil {
 		for _, x := range v.Violations {
 			if x.Signature == f.Violation.Signature {
 				cs.Excerpt = c.Excerpt(h, x)
-				small = &x
+				small, shown = &x, h
 			} else if !known[x.Signature] && !res.Flaky {
 				known[x.Signature] = true
 				cs.Extra = append(cs.Extra, corpus.Header{Key: "also", Value: x.Signature.String()})
@@ -220,7 +223,7 @@ func (c *Campaign) finish(ctx context.Context, finding *Finding, known map[model
 	}
 	err := c.save(finding, cs)
 	if samePlan(finding.Case.Plan, end.Plan) {
-		finding.Small = small
+		finding.Small, finding.SmallHistory = small, shown
 	}
 	return err
 }

@@ -12,6 +12,7 @@ type Stats struct {
 	mu    sync.Mutex
 	c     Counts
 	cover Coverage
+	speed Series
 }
 
 // Counts is what a campaign did so far.
@@ -50,6 +51,7 @@ func (s *Stats) Add(h *model.History, v model.Verdict) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.cover.add(h)
+	s.speed.add(h)
 	c := &s.c
 	if c.Ops == nil {
 		c.Ops, c.Unjudged = map[string]int{}, map[string]int{}
@@ -126,4 +128,11 @@ func (s *Stats) Coverage() Coverage {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.cover.clone()
+}
+
+// Series returns a copy of how fast the stack answered.
+func (s *Stats) Series() Series {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.speed.clone()
 }

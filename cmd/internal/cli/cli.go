@@ -93,7 +93,7 @@ Ctrl-C quits at once, with 130.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usagef("%s: %s; see %s --help", cmd.CommandPath(), flagMistake(err), cmd.CommandPath())
 	})
-	root.AddCommand(a.runCmd(), a.replayCmd(), a.shrinkCmd(), a.whyCmd(), a.tuneCmd(), a.judgeCmd(), a.corpusCmd(), a.bugsCmd(), a.proveCmd(), a.twoSidedCmd(),
+	root.AddCommand(a.runCmd(), a.replayCmd(), a.shrinkCmd(), a.whyCmd(), a.tuneCmd(), a.judgeCmd(), a.reportCmd(), a.serveCmd(), a.corpusCmd(), a.bugsCmd(), a.proveCmd(), a.twoSidedCmd(),
 		a.stackCmd(), a.actionsCmd(), a.faultsCmd(), a.invariantsCmd(), a.exportCmd(), a.manCmd())
 	root.InitDefaultCompletionCmd()
 	for _, c := range root.Commands() {

@@ -171,7 +171,8 @@ func (a *app) run(ctx context.Context, f runFlags) error {
 	defer st.close()
 	a.works(st)
 	// Only now: a stack that cannot be had leaves no empty folder behind.
-	folder, err := openRunFolder(f.out, campaign.RunInfo{Began: time.Now().UTC(), Stack: st.target.Describe(), Seed: f.seed, Chaos: version()})
+	info := campaign.RunInfo{Began: time.Now().UTC(), Stack: st.target.Describe(), Seed: f.seed, Chaos: version()}
+	folder, err := openRunFolder(f.out, info)
 	if err != nil {
 		return err
 	}
@@ -206,8 +207,12 @@ func (a *app) run(ctx context.Context, f runFlags) error {
 	if errors.As(context.Cause(ctx), &dead) {
 		err = dead
 	}
-	done := summary{stats: stats.Snapshot(), coverage: stats.Coverage(), findings: findings, folder: folder.Dir(), took: time.Since(began), stack: st, err: err, givenUp: st.rig.GivenUp(), interrupted: ctx.Err() != nil && dead == nil}
-	return a.summary(f, done)
+	end := summary{stats: stats.Snapshot(), coverage: stats.Coverage(), findings: findings, folder: folder.Dir(), took: time.Since(began), stack: st, err: err, givenUp: st.rig.GivenUp(), interrupted: ctx.Err() != nil && dead == nil}
+	// What cannot be written is missing from the folder but changes nothing of what was found.
+	if err := report.SavePage(folder.Dir(), end.page(f, folder, info, stats.Series())); err != nil {
+		a.complain(fmt.Errorf("write the page: %w", err))
+	}
+	return a.summary(f, end)
 }
 
 // openCorpus opens the folder of cases and says what in it cannot be read; that does no harm to the rest.

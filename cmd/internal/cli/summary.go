@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"os"
+	"path/filepath"
 	"time"
 
 	"chaos/cmd/internal/campaign"
@@ -103,6 +105,9 @@ func (a *app) summary(f runFlags, s summary) error {
 		}
 		report.Power(a.out, s.weak(), campaign.Unproven(s.stats))
 		fmt.Fprintf(a.out, "  result   %s\n  folder   %s (judge it again: %s)\n", s.claim(), quote(s.folder), command("judge", s.folder))
+		if path := filepath.Join(s.folder, report.PageFile); fileExists(path) {
+			fmt.Fprintf(a.out, "  page     %s\n", quote(path))
+		}
 	}
 	if err := a.writeReports(f, s); err != nil {
 		fmt.Fprintln(a.err, "chaos: "+oneLine(err))
@@ -117,6 +122,11 @@ func (a *app) summary(f runFlags, s summary) error {
 		return exit(c)
 	}
 	return nil
+}
+
+func fileExists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 // printCase prints a plan and what is known of it.
