@@ -147,7 +147,7 @@ func TestProgram_FailsWithTheBugAndPassesWithout(t *testing.T) {
 					require.Equal(t, 1, code, "with the bug:\n%s", out)
 					require.Contains(t, out, "promised: "+p.Promise)
 					quick := *p
-					quick.Rounds = min(p.Rounds, 12)
+					quick.Rounds = min(p.Rounds, 4)
 					code, out = perform(t, k, &quick, target(clean[c.Flags])...)
 					require.Zero(t, code, "on the clean stack:\n%s", out)
 				})
