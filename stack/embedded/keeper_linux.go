@@ -208,15 +208,16 @@ const adoptLimit = time.Minute
 func (k *keeper) startRunner(ctx context.Context) error {
 	k.spawn.Lock()
 	defer k.spawn.Unlock()
-	work := k.apiAddr
+	work, pingMillis, silenceMillis := k.apiAddr, 0, 0
 	if k.order.Work != "" {
-		work = k.order.Work
+		// Only a scheduler can make a caller vanish without a word.
+		work, pingMillis, silenceMillis = k.order.Work, int(ping.Milliseconds()), int(silence.Milliseconds())
 	}
 	s, err := startService(ctx, runner.Role, k.order.ID, k.dir, runner.Config{
 		Token: k.order.RunnerToken, APIURL: "http://" + work, APIToken: k.order.RunnerToken,
 		StackID: k.order.ID, Dir: k.runnerDir(), SandboxMode: int(k.mode), Listen: k.runnerAddr,
 		Bugs: k.order.Bugs, Log: k.logAddr, SyncMillis: int(k.order.Sync.Milliseconds()),
-		KillGraceMillis: int(limits.Grace.Milliseconds()), PingMillis: int(ping.Milliseconds()), SilenceMillis: int(silence.Milliseconds()),
+		KillGraceMillis: int(limits.Grace.Milliseconds()), PingMillis: pingMillis, SilenceMillis: silenceMillis,
 		AdoptMillis: int(adoptLimit.Milliseconds()), Lifeline: serviceFD,
 	}, k.boxesEnd)
 	if err != nil {

@@ -76,10 +76,11 @@ func TestRig_GivesUpOnAStackThatHangs(t *testing.T) {
 	require.Equal(t, 1, rig.GivenUp())
 }
 
+// The first plans of this seed wait for the answers to all that they ask (no giveup=).
 func TestCampaign_KeepsItsTimeOnAStackThatHangs(t *testing.T) {
 	rig, _ := hangingRig(t)
 	stats := &Stats{}
-	c := &Campaign{Rig: rig, Stats: stats, Events: Quiet{}, Excerpt: noExcerpt, Config: Config{Seed: 5, Duration: 300 * time.Millisecond, Workers: 3}}
+	c := &Campaign{Rig: rig, Stats: stats, Events: Quiet{}, Excerpt: noExcerpt, Config: Config{Seed: 6, Duration: 300 * time.Millisecond, Workers: 3}}
 	ended := make(chan error, 1)
 	go func() {
 		findings, err := c.Run(t.Context())
