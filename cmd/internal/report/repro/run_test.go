@@ -122,6 +122,9 @@ var executed = []string{
 	"files-persist-exec-file-gone-after-a-restart-34bf37e8",
 }
 
+// mostTries is how often a program may miss its bug, each time with all of its rounds.
+const mostTries = 10
+
 // TestProgram_FailsWithTheBugAndPassesWithout performs programs on both kinds of stack: two of the three kinds of
 // each case, or all with CHAOS_EXPORT_ALL=1.
 func TestProgram_FailsWithTheBugAndPassesWithout(t *testing.T) {
@@ -144,6 +147,10 @@ func TestProgram_FailsWithTheBugAndPassesWithout(t *testing.T) {
 				}
 				t.Run(k.name, func(t *testing.T) {
 					code, out := perform(t, k, p, target(buggy)...)
+					// How often a race is lost depends on the machine, and the rounds are those of another one.
+					for try := 1; code == 0 && try < mostTries; try++ {
+						code, out = perform(t, k, p, target(buggy)...)
+					}
 					require.Equal(t, 1, code, "with the bug:\n%s", out)
 					require.Contains(t, out, "promised: "+p.Promise)
 					quick := *p
