@@ -117,7 +117,7 @@ func target(s *embedded.Stack) []string {
 // executed are cases of different promises whose programs are run.
 var executed = []string{
 	"typed-errors-stop-500-1920fd00", "typed-errors-exec-500-a7990533", "error-shape-stop-status-400-says-500-96aea209", "allowed-answers-create-cpus-zero-201-421e108e",
-	"allowed-answers-get-200-e72e706d", "access-probe-stop-500-e2adb992", "tenant-isolation-probe-metrics-not-turned-away-f8c9bbfe", "unique-names-create-one-name-two-boxes-e3f327e6",
+	"access-probe-stop-500-e2adb992", "tenant-isolation-probe-metrics-not-turned-away-f8c9bbfe", "unique-names-create-one-name-two-boxes-e3f327e6",
 	"output-complete-attach-truncated-first-attach-b3a1eca9", "output-exact-attach-corrupt-first-attach-222af1d9", "one-exit-info-codes-differ-90e63767",
 	"files-persist-exec-file-gone-after-a-restart-34bf37e8",
 }
