@@ -119,7 +119,7 @@ func TestPower_RefusesASabotagedRun(t *testing.T) {
 	}{
 		"one client":                    {cfg: Config{Plans: 4, Clients: 1}, want: OneClient},
 		"clients wait for each other":   {sabotage{perform: func(_ model.Step, do func()) { lock.Lock(); defer lock.Unlock(); do() }}, Config{Plans: 4}, NoOverlap},
-		"calls queue before the API":    {sabotage{layer: oneByOne()}, Config{Plans: 36}, OneByOne},
+		"calls queue before the API":    {sabotage{layer: oneByOne()}, Config{Plans: 72}, OneByOne},
 		"every create fails":            {sabotage{layer: answering(http.MethodPost, "/boxes", unavailable)}, Config{Plans: 4}, NoBoxes},
 		"every create hangs":            {sabotage{layer: answering(http.MethodPost, "/boxes", silent), limits: impatient}, Config{Plans: 3, MaxSteps: 12}, NoBoxes},
 		"a cache makes up boxes":        {sabotage{layer: cache(), limits: impatient}, Config{Plans: 4, MaxSteps: 12}, NotRunner},
