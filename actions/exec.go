@@ -210,18 +210,7 @@ func (exec) Perform(ctx context.Context, env *Env, s model.Step) {
 	case s.Args.Get("cwd") == "bad":
 		c.Variant = "bad-dir"
 	}
-	argv := pay.Argv()
-	body := map[string]any{"command": argv[0], "args": argv[1:], "tty": pay.TTY}
-	if vars := pay.Vars(); vars != nil {
-		body["env"] = vars
-	}
-	if dir := pay.WorkDir(); dir != "" {
-		body["working_dir"] = dir
-	}
-	if pay.Timeout > 0 {
-		body["timeout_seconds"] = pay.Timeout.Seconds()
-	}
-	env.send(ctx, c, stack.Request{Method: http.MethodPost, Path: stack.BoxPath(c.BoxID, "exec"), Body: body})
+	env.send(ctx, c, stack.Request{Method: http.MethodPost, Path: stack.BoxPath(c.BoxID, "exec"), Body: ExecBody(&pay)})
 	env.Refs.BindExec(s.Bind, c.ExecID, s.On, &pay)
 	if c.Outcome != model.OK || c.ExecID == "" || s.Args.Get("attach") == "no" {
 		return
@@ -264,3 +253,19 @@ func Intrusion(s model.Step, box, exec string) (method, path string, body any, o
 
 // BadCreate changes the body of a create into the request that variant names.
 func BadCreate(variant string, body map[string]any) { badCreates[variant](body) }
+
+// ExecBody is the body of the request that runs pay.
+func ExecBody(pay *model.Payload) map[string]any {
+	argv := pay.Argv()
+	body := map[string]any{"command": argv[0], "args": argv[1:], "tty": pay.TTY}
+	if vars := pay.Vars(); vars != nil {
+		body["env"] = vars
+	}
+	if dir := pay.WorkDir(); dir != "" {
+		body["working_dir"] = dir
+	}
+	if pay.Timeout > 0 {
+		body["timeout_seconds"] = pay.Timeout.Seconds()
+	}
+	return body
+}

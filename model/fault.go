@@ -84,8 +84,8 @@ func (h *History) Excused() *History {
 			}
 		}
 		for k := range h.Meta.Messages {
-			if m := &h.Meta.Messages[k]; m.Cuts(c) && c.Outcome == Unknown {
-				c.Excused = m.What
+			if m := &h.Meta.Messages[k]; m.cuts(c) {
+				c.lost(m.What)
 			}
 		}
 	}
@@ -96,7 +96,17 @@ func (c *Call) excuse(f *Fault) {
 	if f.Excuse.Answers && (c.Outcome == Unknown || slices.Contains(unreachable, c.Status)) {
 		c.Outcome, c.Status, c.Body, c.Excused = Unknown, 0, "", f.Name
 	}
-	if f.Excuse.Sessions && c.Attach != nil && c.Attach.Close != CloseNormal {
+	if f.Excuse.Sessions && c.Attach != nil {
+		c.lost(f.Name)
+	}
+}
+
+// lost notes that what took the connection of an attach, and not the stack, may have ended it.
+func (c *Call) lost(to string) {
+	switch {
+	case c.Attach == nil && c.Outcome == Unknown:
+		c.Excused = to
+	case c.Attach != nil && c.Attach.Close != CloseNormal:
 		cut := *c.Attach
 		cut.Cut, cut.TimedOut = true, false
 		c.Attach = &cut

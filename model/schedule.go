@@ -141,7 +141,7 @@ type Message struct {
 	For  int64  `json:"for,omitempty"` // how long it was held, nanoseconds
 }
 
-// Cuts reports whether the connection of attach session c was cut.
-func (m *Message) Cuts(c *Call) bool {
-	return (m.What == CutFrame || m.What == HalfClose) && c.Op == OpAttach && c.Step == m.Step && c.Invoke <= m.At && m.At <= c.Return
+// cuts reports whether the connection of attach session c was cut.
+func (m *Message) cuts(c *Call) bool {
+	return (m.What == CutFrame || m.What == HalfClose) && c.Op == OpAttach && c.Step == m.Step && c.Invoke <= m.At && m.At <= c.Return && (c.Attach == nil || c.Attach.Close == 0)
 }

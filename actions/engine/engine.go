@@ -101,7 +101,6 @@ func (e *Engine) Run(ctx context.Context, p model.Plan, token string, seed int64
 		return nil, err
 	}
 	h.Calls = r.rec.Calls()
-	markCut(h)
 	resolve(h)
 	h.Meta.Stalled = e.stalls.since(r.rec.Began())
 	return h, nil
@@ -144,17 +143,6 @@ func (r *run) heal(ctx context.Context) ([]model.Fault, error) {
 	}
 	done, err := r.rec.Faults()
 	return done, errors.Join(append(errs, err)...)
-}
-
-// markCut notes which sessions ended because the plan cut their connection on the way.
-func markCut(h *model.History) {
-	for _, m := range h.Meta.Messages {
-		for i := range h.Calls {
-			if c := &h.Calls[i]; m.Cuts(c) && c.Attach != nil && c.Attach.Close == 0 {
-				c.Attach.Cut, c.Attach.TimedOut = true, false
-			}
-		}
-	}
 }
 
 // creates counts the steps of p that make boxes.

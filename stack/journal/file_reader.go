@@ -40,6 +40,18 @@ func (r fileReader) scan(ctx context.Context, after Cursor) ([]Entry, error) {
 		return nil, err
 	}
 	defer f.Close()
+	return scanLines(ctx, f, after, func(line []byte, offset int64) (Entry, error) {
+		e, err := parseEntry(line)
+		if err != nil {
+			return e, fmt.Errorf("%s:%d: %w", r.path, lineAt(f, offset), err)
+		}
+		return e, nil
+	})
+}
+
+// scanLines makes an entry of each whole line of f behind after, and gives it the cursor of its end.
+// read is given the line and where it begins.
+func scanLines(ctx context.Context, f *os.File, after Cursor, read func(line []byte, offset int64) (Entry, error)) ([]Entry, error) {
 	offset, err := seekAfter(f, after)
 	if err != nil {
 		return nil, err
@@ -57,9 +69,9 @@ func (r fileReader) scan(ctx context.Context, after Cursor) ([]Entry, error) {
 		if err != nil {
 			return nil, err
 		}
-		e, err := parseEntry(line)
+		e, err := read(line, offset)
 		if err != nil {
-			return nil, fmt.Errorf("%s:%d: %w", r.path, lineAt(f, offset), err)
+			return nil, err
 		}
 		offset += int64(len(line))
 		e.Cursor = strconv.FormatInt(offset, 10)

@@ -1,7 +1,6 @@
 package journal
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -166,28 +165,9 @@ func (r textReader) scan(ctx context.Context, after Cursor) ([]Entry, error) {
 	if after == fromBegin {
 		after = ""
 	}
-	offset, err := seekAfter(f, after)
-	if err != nil {
-		return nil, err
-	}
-	var entries []Entry
-	in := bufio.NewReaderSize(f, 1<<16)
-	for {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		line, err := in.ReadBytes('\n')
-		if errors.Is(err, io.EOF) {
-			return entries, nil // a line without its end is still being written
-		}
-		if err != nil {
-			return nil, err
-		}
-		offset += int64(len(line))
-		e := textEntry(line[:min(len(line), maxLine)], time.Now())
-		e.Cursor = strconv.FormatInt(offset, 10)
-		entries = append(entries, e)
-	}
+	return scanLines(ctx, f, after, func(line []byte, _ int64) (Entry, error) {
+		return textEntry(line[:min(len(line), maxLine)], time.Now()), nil
+	})
 }
 
 // textEntry makes an entry of a line that was read now.

@@ -20,6 +20,14 @@ func needs(b bugs.Bug) string {
 	return "--faults " + b.Needs
 }
 
+// faultsFor returns the faults without which a bug does not show.
+func faultsFor(b bugs.Bug) []string {
+	if b.Needs == "" || b.Needs == scheduled {
+		return nil
+	}
+	return []string{b.Needs}
+}
+
 // faultsIn returns the names of the faults of a plan.
 func faultsIn(p model.Plan) []string {
 	var out []string

@@ -252,21 +252,13 @@ func (f *proveFlags) trial(ctx context.Context, bug bugs.ID, seed int64, clean *
 		return t
 	}
 	defer st.close()
-	cfg := campaign.Config{Duration: f.budget, Workers: f.workers, Schedule: b.Needs == scheduled, Faults: without(scheduled, b.Needs), Shrink: campaign.ShrinkConfig{Budget: f.shrink, Parallel: shrinkParallel(f.workers)}}
+	cfg := campaign.Config{Duration: f.budget, Workers: f.workers, Schedule: b.Needs == scheduled, Faults: faultsFor(b), Shrink: campaign.ShrinkConfig{Budget: f.shrink, Parallel: shrinkParallel(f.workers)}}
 	t = campaign.Try(st.ctx, st.rig, rig, t, cfg, st.target.Describe(), report.Excerpt)
 	var dead *deadStack
 	if errors.As(context.Cause(st.ctx), &dead) {
 		t.Error = dead.Error()
 	}
 	return t
-}
-
-// without returns what a bug needs, other than not.
-func without(not, need string) []string {
-	if need == "" || need == not {
-		return nil
-	}
-	return []string{need}
 }
 
 func writeProof(f proveFlags, rows []campaign.Row, trials map[bugs.ID][]campaign.Trial) error {

@@ -294,18 +294,7 @@ func (b *builder) probe(i int, s model.Step, simple func(string, string, any) *C
 func (b *builder) exec(s model.Step) error {
 	pay := actions.PayloadOf(token, s)
 	b.pay[s.Bind], b.boxOf[s.Bind] = pay, s.On
-	argv := pay.Argv()
-	body := map[string]any{"command": argv[0], "args": argv[1:], "tty": pay.TTY}
-	if vars := pay.Vars(); vars != nil {
-		body["env"] = vars
-	}
-	if dir := pay.WorkDir(); dir != "" {
-		body["working_dir"] = dir
-	}
-	if pay.Timeout > 0 {
-		body["timeout_seconds"] = pay.Timeout.Seconds()
-	}
-	b.add(s, Call{Op: "exec", Box: string(s.On), Bind: string(s.Bind), Method: http.MethodPost, Path: "/boxes/@BOX@/exec", Body: encode(body)}, true)
+	b.add(s, Call{Op: "exec", Box: string(s.On), Bind: string(s.Bind), Method: http.MethodPost, Path: "/boxes/@BOX@/exec", Body: encode(actions.ExecBody(&pay))}, true)
 	if s.Args.Get("attach") == "no" {
 		return nil
 	}
